@@ -1,0 +1,20 @@
+//! No pool at all: the calling thread does the work.
+
+use crate::backend::{Job, Pool};
+
+pub(super) struct Caller;
+
+impl Pool for Caller {
+    fn n_workers(&self) -> usize {
+        1
+    }
+
+    /// One: the next task is not even made before the last one has run.
+    fn look_ahead(&self) -> usize {
+        1
+    }
+
+    fn submit(&self, job: Job) {
+        job();
+    }
+}

@@ -1,0 +1,30 @@
+//! A rayon pool of named threads.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::backend::{Job, Pool};
+use crate::error::Error;
+
+pub(super) struct Threads(ThreadPool);
+
+impl Threads {
+    pub(super) fn start(n_jobs: usize) -> Result<Self, Error> {
+        ThreadPoolBuilder::new()
+            .num_threads(n_jobs)
+            .thread_name(|worker| format!("worker-{worker}"))
+            .build()
+            .map(Threads)
+            .map_err(|reason| Error::pool(n_jobs, reason))
+    }
+}
+
+impl Pool for Threads {
+    fn n_workers(&self) -> usize {
+        self.0.current_num_threads()
+    }
+
+    fn submit(&self, job: Job) {
+        // First in, first out: tasks start in the order of the list.
+        self.0.spawn_fifo(job);
+    }
+}

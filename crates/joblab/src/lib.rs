@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod dispatch;
+mod display;
+mod error;
+mod gil;
+mod parallel;
+mod plot;
+mod run;
+mod task;
+mod timing;
+mod worker;
+mod workload;
+
+pub use crate::{
+    backend::Backend,
+    error::Error,
+    gil::with_gil,
+    parallel::{Parallel, cpu_count},
+    plot::{Figure, wall_vs_cpu},
+    run::{Measured, Run, TaskRecord},
+    task::{Delayed, Task, delayed},
+    timing::{Timing, time},
+    workload::{find_ids, wait_loop_nogil, wait_loop_withgil},
+};
+
+/// The program in the workspace's README, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;

@@ -1,0 +1,87 @@
+//! A task: a call that is plain data.
+
+use std::fmt;
+
+/// A call of `f` with `arg` that has not happened yet; [`delayed`] makes one.
+///
+/// A list of these is what [`Parallel::run`](crate::Parallel::run) takes, as joblib's `Parallel`
+/// takes a list of `delayed(f)(arg)`.
+#[derive(Clone, Copy)]
+pub struct Delayed<A, R> {
+    f: fn(A) -> R,
+    arg: A,
+}
+
+/// Writes a call down, to be run later by [`Parallel::run`](crate::Parallel::run).
+///
+/// `f` is a function or a closure that captures nothing. Several arguments travel as a tuple.
+///
+/// ```
+/// # use joblab::{Parallel, delayed};
+/// fn power((base, exponent): (u64, u32)) -> u64 {
+///     base.pow(exponent)
+/// }
+/// let tasks = [delayed(power, (2, 10)), delayed(power, (3, 3))];
+/// assert_eq!(Parallel::new(2).run(tasks)?.results, [1024, 27]);
+/// # Ok::<(), joblab::Error>(())
+/// ```
+pub fn delayed<A, R>(f: fn(A) -> R, arg: A) -> Delayed<A, R> {
+    Delayed { f, arg }
+}
+
+impl<A, R> Delayed<A, R> {
+    pub(crate) fn call(self) -> R {
+        (self.f)(self.arg)
+    }
+}
+
+/// Shows the argument; a function pointer has nothing that a reader could use.
+impl<A: fmt::Debug, R> fmt::Debug for Delayed<A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "delayed(fn({}) -> {}, {:?})",
+            std::any::type_name::<A>(),
+            std::any::type_name::<R>(),
+            self.arg
+        )
+    }
+}
+
+/// What a list of tasks may hold: [`Delayed`] calls, or references to calls that can be cloned,
+/// so that the same list can be run again.
+///
+/// ```
+/// # use joblab::{Parallel, delayed};
+/// let tasks: Vec<_> = (0..4).map(|i| delayed(|i: u64| i * i, i)).collect();
+/// let parallel = Parallel::new(2);
+/// assert_eq!(parallel.run(&tasks)?.results, parallel.run(tasks)?.results);
+/// # Ok::<(), joblab::Error>(())
+/// ```
+pub trait Task {
+    /// What the task's function takes.
+    type Arg;
+    /// What the task's function returns.
+    type Output;
+
+    /// The call itself.
+    fn into_delayed(self) -> Delayed<Self::Arg, Self::Output>;
+}
+
+impl<A, R> Task for Delayed<A, R> {
+    type Arg = A;
+    type Output = R;
+
+    fn into_delayed(self) -> Delayed<A, R> {
+        self
+    }
+}
+
+impl<A: Clone, R> Task for &Delayed<A, R> {
+    type Arg = A;
+    type Output = R;
+
+    fn into_delayed(self) -> Delayed<A, R> {
+        delayed(self.f, self.arg.clone())
+    }
+}

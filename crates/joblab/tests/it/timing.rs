@@ -1,0 +1,113 @@
+//! Clocks, as ratios within one run.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use joblab::{Backend, Parallel, Timing, time, wait_loop_nogil, wait_loop_withgil, with_gil};
+
+const N: u64 = 900;
+
+fn timing(wall: u64, cpu: u64, worker_cpu: u64) -> Timing {
+    let [wall, cpu, worker_cpu] = [wall, cpu, worker_cpu].map(Duration::from_millis);
+    Timing {
+        wall,
+        cpu,
+        worker_cpu,
+    }
+}
+
+#[test]
+fn a_sleep_costs_wall_time_and_no_cpu_time() {
+    let run = Parallel::new(1)
+        .backend(Backend::Sequential)
+        .map(
+            |_: u64| std::thread::sleep(Duration::from_millis(200)),
+            0..1,
+        )
+        .unwrap();
+    let task = &run.tasks[0];
+    assert!(task.wall >= Duration::from_millis(200));
+    assert!(task.cpu < task.wall / 10, "{task:?}");
+}
+
+#[test]
+fn the_loop_costs_both() {
+    let ((), timing) = time(|| assert_eq!(wait_loop_nogil(N), N as f64));
+    // Other tests' threads are in this process's CPU time: it can only be more.
+    assert!(timing.cpu > timing.wall / 2, "{timing}");
+    let run = Parallel::new(2).map(wait_loop_nogil, [N; 4]).unwrap();
+    for task in &run.tasks {
+        assert!(task.cpu > task.wall / 10, "{task:?}");
+        assert!(task.start + task.wall <= run.timing.wall, "{task:?}");
+    }
+    let sum: Duration = run.tasks.iter().map(|task| task.cpu).sum();
+    assert_eq!(run.timing.worker_cpu, sum);
+    assert!(
+        run.timing.worker_cpu <= run.timing.cpu,
+        "threads are part of this process"
+    );
+}
+
+#[test]
+fn tasks_that_hold_the_lock_take_turns() {
+    static HOLDERS: AtomicUsize = AtomicUsize::new(0);
+    fn hold(_: u64) -> usize {
+        with_gil(|| {
+            let others = HOLDERS.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+            HOLDERS.fetch_sub(1, Ordering::SeqCst);
+            others
+        })
+    }
+    let run = Parallel::new(4).map(hold, 0..20).unwrap();
+    assert_eq!(run.results, [0; 20]);
+}
+
+#[test]
+fn holding_the_lock_makes_tasks_wait() {
+    let run = Parallel::new(3).map(wait_loop_withgil, [N; 6]).unwrap();
+    assert!(
+        run.results
+            .iter()
+            .all(|&result| result == wait_loop_nogil(N))
+    );
+    // Only one task can compute, so that the call lasts at least as long as their CPU times
+    // together, though three threads are there to run them.
+    assert!(
+        run.timing.wall >= run.timing.worker_cpu.mul_f64(0.99),
+        "{:?}",
+        run.timing
+    );
+}
+
+#[test]
+fn a_task_that_panics_under_the_lock_leaves_it_usable() {
+    let parallel = Parallel::new(2);
+    let error = parallel
+        .map(|_: u64| with_gil(|| panic!("under the lock")), 0..1)
+        .unwrap_err();
+    assert!(error.to_string().contains("under the lock"));
+    assert_eq!(
+        parallel.map(wait_loop_withgil, [10]).unwrap().results,
+        [10.000000000000002]
+    );
+}
+
+#[test]
+fn display_is_the_tutorials_and_changes_to_minutes() {
+    let expected = "wall time 4.717 s and cpu time 13.340 s";
+    assert_eq!(timing(4_717, 13_340, 0).to_string(), expected);
+    let expected = "wall time 0.500 min and cpu time 1.500 min";
+    assert_eq!(timing(30_000, 90_000, 0).to_string(), expected);
+}
+
+#[test]
+fn ratios() {
+    let threads = timing(5_000, 10_000, 9_900);
+    assert_eq!(threads.utilisation(), 2.0);
+    let processes = timing(5_000, 10, 9_000);
+    assert_eq!(processes.utilisation(), 1.8);
+    assert_eq!(threads.speedup(&timing(10_000, 10_000, 10_000)), 2.0);
+    assert_eq!(timing(0, 0, 0).utilisation(), 0.0);
+    assert_eq!(timing(0, 0, 0).speedup(&threads), 0.0);
+}
