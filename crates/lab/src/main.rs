@@ -1,0 +1,92 @@
+//! `cargo lab`: sets up, opens, runs and tests the notebooks.
+
+mod kernel;
+mod notebooks;
+mod packages;
+mod problem;
+mod program;
+mod python;
+mod say;
+mod test;
+mod workspace;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use notebooks::{Options, replace_self_by};
+use problem::Result;
+use python::Environment;
+use workspace::Workspace;
+
+const USAGE: &str = "\
+cargo lab [OPTIONS..]           set up what is missing and open JupyterLab on the first notebook;
+                                the options are JupyterLab's, as in --no-browser --port 9999
+cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
+          --write               store their outputs
+          --html DIR            write each as a page
+          --twice               run every cell a second time on the same kernel
+          --timeout SECONDS     stop a cell that takes longer
+cargo lab test                  format, clippy, docs, tests, and every notebook twice";
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    dispatch(arguments).unwrap_or_else(|problem| {
+        eprintln!("error: {problem}");
+        ExitCode::FAILURE
+    })
+}
+
+fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
+    let command = arguments.first().and_then(|argument| argument.to_str());
+    match command {
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("run") => {
+            let options = Options::parse(arguments.into_iter().skip(1))?;
+            let (workspace, environment) = set_up()?;
+            Err(replace_self_by(options.command(&workspace, &environment)?))
+        }
+        Some("test") => {
+            let (workspace, environment) = set_up()?;
+            test::run(&workspace, &environment)
+        }
+        _ => {
+            let (workspace, environment) = set_up()?;
+            Err(replace_self_by(jupyterlab(
+                &workspace,
+                &environment,
+                arguments,
+            )))
+        }
+    }
+}
+
+/// Finds what the notebooks need and makes what is missing.
+fn set_up() -> Result<(Workspace, Environment)> {
+    let workspace = Workspace::find()?;
+    let environment = Environment::find_or_make(&workspace)?;
+    kernel::set_up(&workspace, &environment)?;
+    Ok((workspace, environment))
+}
+
+/// JupyterLab with the whole workspace in its file browser and the first notebook open. What the
+/// options say comes after what we say, and so wins.
+fn jupyterlab(workspace: &Workspace, environment: &Environment, options: Vec<OsString>) -> Command {
+    let mut command = environment.command();
+    command
+        .args(["-m", "jupyterlab", "--ServerApp.root_dir"])
+        .arg(workspace.root());
+    if let Some(name) = workspace
+        .notebooks()
+        .first()
+        .and_then(|path| path.file_name())
+    {
+        let url = format!("/lab/tree/notebooks/{}", name.display());
+        command.args(["--LabApp.default_url", &url]);
+    }
+    command.args(options);
+    command
+}
