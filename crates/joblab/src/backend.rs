@@ -1,5 +1,6 @@
 //! What a backend is: something that takes tasks to workers.
 
+mod multiprocessing;
 mod sequential;
 mod threading;
 
@@ -7,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::timing::TaskTimes;
 
 /// Where the tasks of a call run.
 ///
@@ -25,16 +27,29 @@ pub enum Backend {
     /// do not wait for the same lock.
     #[default]
     Threading,
+    /// A pool of up to `n_jobs` processes: each has its own memory and its own locks, and a task
+    /// that crashes takes only its worker along. Arguments and results are copied. Linux only.
+    ///
+    /// Workers are the running program, started again. In a notebook they load the libraries of
+    /// the cells, so that functions typed in any cell can run there. In a program of your own they
+    /// never reach `main`: this crate's start-up code, which the linker puts in front of it, makes
+    /// them workers.
+    Multiprocessing,
 }
 
 impl Backend {
-    const ALL: [Backend; 2] = [Backend::Sequential, Backend::Threading];
+    const ALL: [Backend; 3] = [
+        Backend::Sequential,
+        Backend::Threading,
+        Backend::Multiprocessing,
+    ];
 
-    /// Starts the backend's workers.
+    /// Starts the backend's workers, or gets ready to start them.
     pub(crate) fn start(self, n_jobs: usize) -> Result<Box<dyn Pool>, Error> {
         Ok(match self {
             Backend::Sequential => Box::new(sequential::Caller),
             Backend::Threading => Box::new(threading::Threads::start(n_jobs)?),
+            Backend::Multiprocessing => Box::new(multiprocessing::Processes::start(n_jobs)?),
         })
     }
 }
@@ -45,6 +60,7 @@ impl fmt::Display for Backend {
         f.write_str(match self {
             Backend::Sequential => "sequential",
             Backend::Threading => "threading",
+            Backend::Multiprocessing => "multiprocessing",
         })
     }
 }
@@ -62,10 +78,6 @@ impl FromStr for Backend {
     }
 }
 
-/// A task on its way to a worker. It carries its own way back: running it sends what came out to
-/// the call that made it. It never panics.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
-
 /// Workers that have been started; dropping the pool ends them.
 ///
 /// Always used as `Box<dyn Pool>`, so that the code that runs is that of the notebook cell that
@@ -82,5 +94,49 @@ pub(crate) trait Pool: Send + Sync {
     }
 
     /// Hands a task to the workers.
-    fn submit(&self, job: Job);
+    ///
+    /// # Errors
+    /// Where the task cannot be handed over; then it has not run and will not.
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), Error>;
+
+    /// Stops tasks whose call does not want them any more. False where running tasks cannot be
+    /// stopped, so that the call has to wait for them.
+    fn stop_unwanted(&self) -> bool {
+        false
+    }
+}
+
+/// A task on its way to a worker.
+pub(crate) trait Job: Send {
+    /// Runs the task in this thread and reports to the call that made it. Never panics.
+    fn run(self: Box<Self>);
+
+    /// Writes the task down for a worker in another process: appends the argument to `message`.
+    ///
+    /// # Errors
+    /// Where serde refuses the argument.
+    fn pack(self: Box<Self>, message: Vec<u8>) -> Result<Packed, Error>;
+}
+
+/// A task as plain bytes and addresses of this process.
+pub(crate) struct Packed {
+    pub(crate) message: Vec<u8>,
+    pub(crate) function: usize,
+    pub(crate) trampoline: usize,
+    pub(crate) answer: Box<dyn Answer>,
+}
+
+/// The way back from a packed task to the call that made it.
+pub(crate) trait Answer: Send {
+    /// The task's place in its list.
+    fn index(&self) -> usize;
+
+    /// Whether the call still wants the task to run.
+    fn is_wanted(&self) -> bool;
+
+    /// Reports what the worker measured, and its message, in which the result begins at `result`.
+    fn done(self: Box<Self>, pid: u32, times: &TaskTimes, message: Vec<u8>, result: usize);
+
+    /// Reports a failure.
+    fn failed(self: Box<Self>, error: Error);
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backend;
+mod codec;
 mod dispatch;
 mod display;
 mod error;
@@ -10,6 +11,7 @@ mod plot;
 mod run;
 mod task;
 mod timing;
+mod trampoline;
 mod worker;
 mod workload;
 
@@ -20,7 +22,7 @@ pub use crate::{
     parallel::{Parallel, cpu_count},
     plot::{Figure, wall_vs_cpu},
     run::{Measured, Run, TaskRecord},
-    task::{Delayed, Task, delayed},
+    task::{Data, Delayed, Task, delayed},
     timing::{Timing, time},
     workload::{find_ids, wait_loop_nogil, wait_loop_withgil},
 };

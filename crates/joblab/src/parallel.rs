@@ -8,7 +8,7 @@ use crate::backend::{Backend, Pool};
 use crate::dispatch;
 use crate::error::Error;
 use crate::run::Run;
-use crate::task::{Task, delayed};
+use crate::task::{Data, Task, delayed};
 
 /// The most workers that a pool can have.
 ///
@@ -84,7 +84,7 @@ impl Parallel {
     /// the task's index and message. After an error the pool can be used again.
     pub fn run<I>(&self, tasks: I) -> Result<Run<<I::Item as Task>::Output>, Error>
     where
-        I: IntoIterator<Item: Task<Arg: Send + 'static, Output: Send + 'static>>,
+        I: IntoIterator<Item: Task>,
     {
         dispatch::run(self.pool()?, tasks)
     }
@@ -99,8 +99,8 @@ impl Parallel {
         inputs: impl IntoIterator<Item = A>,
     ) -> Result<Run<R>, Error>
     where
-        A: Send + 'static,
-        R: Send + 'static,
+        A: Data,
+        R: Data,
     {
         self.run(inputs.into_iter().map(|input| delayed(f, input)))
     }

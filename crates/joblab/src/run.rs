@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::timing::Timing;
+use crate::timing::{Moment, TaskTimes, Timing};
 
 /// The outcome of a call of [`Parallel::run`](crate::Parallel::run) or
 /// [`map`](crate::Parallel::map).
@@ -73,4 +73,23 @@ pub struct TaskRecord {
     pub wall: Duration,
     /// CPU time of the task: of the thread that ran it, user and system.
     pub cpu: Duration,
+}
+
+impl TaskRecord {
+    pub(crate) fn new(
+        index: usize,
+        pid: u32,
+        thread: String,
+        times: &TaskTimes,
+        origin: Moment,
+    ) -> Self {
+        TaskRecord {
+            index,
+            pid,
+            thread,
+            start: times.start.since(origin),
+            wall: times.wall,
+            cpu: times.cpu,
+        }
+    }
 }

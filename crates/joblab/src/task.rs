@@ -2,19 +2,29 @@
 
 use std::fmt;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What travels to a worker and back: anything that serde can write and read, and that owns what
+/// it holds.
+pub trait Data: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Data for T {}
+
 /// A call of `f` with `arg` that has not happened yet; [`delayed`] makes one.
 ///
 /// A list of these is what [`Parallel::run`](crate::Parallel::run) takes, as joblib's `Parallel`
 /// takes a list of `delayed(f)(arg)`.
 #[derive(Clone, Copy)]
 pub struct Delayed<A, R> {
-    f: fn(A) -> R,
-    arg: A,
+    pub(crate) f: fn(A) -> R,
+    pub(crate) arg: A,
 }
 
 /// Writes a call down, to be run later by [`Parallel::run`](crate::Parallel::run).
 ///
-/// `f` is a function or a closure that captures nothing. Several arguments travel as a tuple.
+/// `f` is a function or a closure that captures nothing, so that it can be called in another
+/// process too. Several arguments travel as a tuple.
 ///
 /// ```
 /// # use joblab::{Parallel, delayed};
@@ -29,22 +39,11 @@ pub fn delayed<A, R>(f: fn(A) -> R, arg: A) -> Delayed<A, R> {
     Delayed { f, arg }
 }
 
-impl<A, R> Delayed<A, R> {
-    pub(crate) fn call(self) -> R {
-        (self.f)(self.arg)
-    }
-}
-
-/// Shows the argument; a function pointer has nothing that a reader could use.
+/// Shows types and argument; a function's address says nothing to a reader.
 impl<A: fmt::Debug, R> fmt::Debug for Delayed<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "delayed(fn({}) -> {}, {:?})",
-            std::any::type_name::<A>(),
-            std::any::type_name::<R>(),
-            self.arg
-        )
+        let (argument, result) = (std::any::type_name::<A>(), std::any::type_name::<R>());
+        write!(f, "delayed(fn({argument}) -> {result}, {:?})", self.arg)
     }
 }
 
@@ -60,15 +59,15 @@ impl<A: fmt::Debug, R> fmt::Debug for Delayed<A, R> {
 /// ```
 pub trait Task {
     /// What the task's function takes.
-    type Arg;
+    type Arg: Data;
     /// What the task's function returns.
-    type Output;
+    type Output: Data;
 
     /// The call itself.
     fn into_delayed(self) -> Delayed<Self::Arg, Self::Output>;
 }
 
-impl<A, R> Task for Delayed<A, R> {
+impl<A: Data, R: Data> Task for Delayed<A, R> {
     type Arg = A;
     type Output = R;
 
@@ -77,7 +76,7 @@ impl<A, R> Task for Delayed<A, R> {
     }
 }
 
-impl<A: Clone, R> Task for &Delayed<A, R> {
+impl<A: Data + Clone, R: Data> Task for &Delayed<A, R> {
     type Arg = A;
     type Output = R;
 

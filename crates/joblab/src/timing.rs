@@ -1,7 +1,7 @@
 //! Wall time and CPU time: the one place that reads clocks.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cpu_time::{ProcessTime, ThreadTime};
 
@@ -94,22 +94,56 @@ pub fn time<T>(f: impl FnOnce() -> T) -> (T, Timing) {
     (value, stopwatch.stop(Duration::ZERO))
 }
 
+/// A moment on the monotonic clock, which all processes of a machine share (clock_gettime(2)).
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(Duration);
+
+impl Moment {
+    /// `Instant` reads the same clock, but cannot travel to another process.
+    #[allow(unsafe_code)]
+    pub(crate) fn now() -> Self {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: `time` has room for the answer, and this clock is always there.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+        Moment(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+
+    pub(crate) fn since(self, earlier: Moment) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        Moment::now().since(self)
+    }
+
+    pub(crate) fn to_nanoseconds(self) -> u64 {
+        self.0.as_nanos() as u64
+    }
+
+    pub(crate) fn from_nanoseconds(nanoseconds: u64) -> Self {
+        Moment(Duration::from_nanos(nanoseconds))
+    }
+}
+
 /// The clocks of a whole call: wall and this process.
 pub(crate) struct Stopwatch {
-    wall: Instant,
+    wall: Moment,
     process: ProcessTime,
 }
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
         Stopwatch {
-            wall: Instant::now(),
+            wall: Moment::now(),
             process: ProcessTime::now(),
         }
     }
 
     /// The moment from which the starts of the call's tasks are counted.
-    pub(crate) fn origin(&self) -> Instant {
+    pub(crate) fn origin(&self) -> Moment {
         self.wall
     }
 
@@ -122,36 +156,49 @@ impl Stopwatch {
     }
 }
 
-/// The clocks of one task, read in the thread that runs it.
+/// The clocks of one task, read where it runs.
 pub(crate) struct TaskClock {
-    start: Duration,
-    wall: Instant,
-    thread: ThreadTime,
+    wall: Moment,
+    cpu: CpuClock,
+}
+
+enum CpuClock {
+    Thread(ThreadTime),
+    Process(ProcessTime),
 }
 
 /// What a [`TaskClock`] measured.
 pub(crate) struct TaskTimes {
-    /// From the start of the call to the start of the task.
-    pub(crate) start: Duration,
+    pub(crate) start: Moment,
     pub(crate) wall: Duration,
     pub(crate) cpu: Duration,
 }
 
 impl TaskClock {
-    pub(crate) fn start(origin: Instant) -> Self {
-        let wall = Instant::now();
+    /// For a thread that shares its process with others.
+    pub(crate) fn start_in_thread() -> Self {
         TaskClock {
-            start: wall.duration_since(origin),
-            wall,
-            thread: ThreadTime::now(),
+            wall: Moment::now(),
+            cpu: CpuClock::Thread(ThreadTime::now()),
+        }
+    }
+
+    /// For a process that does nothing but this task: threads that the task starts count too.
+    pub(crate) fn start_in_process() -> Self {
+        TaskClock {
+            wall: Moment::now(),
+            cpu: CpuClock::Process(ProcessTime::now()),
         }
     }
 
     pub(crate) fn stop(&self) -> TaskTimes {
         TaskTimes {
-            start: self.start,
+            start: self.wall,
             wall: self.wall.elapsed(),
-            cpu: self.thread.elapsed(),
+            cpu: match &self.cpu {
+                CpuClock::Thread(clock) => clock.elapsed(),
+                CpuClock::Process(clock) => clock.elapsed(),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! No pool at all: the calling thread does the work.
 
 use crate::backend::{Job, Pool};
+use crate::error::Error;
 
 pub(super) struct Caller;
 
@@ -14,7 +15,8 @@ impl Pool for Caller {
         1
     }
 
-    fn submit(&self, job: Job) {
-        job();
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
+        job.run();
+        Ok(())
     }
 }

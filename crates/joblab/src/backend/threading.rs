@@ -23,8 +23,9 @@ impl Pool for Threads {
         self.0.current_num_threads()
     }
 
-    fn submit(&self, job: Job) {
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
         // First in, first out: tasks start in the order of the list.
-        self.0.spawn_fifo(job);
+        self.0.spawn_fifo(move || job.run());
+        Ok(())
     }
 }

@@ -84,7 +84,10 @@ fn holding_the_lock_makes_tasks_wait() {
 fn a_task_that_panics_under_the_lock_leaves_it_usable() {
     let parallel = Parallel::new(2);
     let error = parallel
-        .map(|_: u64| with_gil(|| panic!("under the lock")), 0..1)
+        .map(
+            |_: u64| -> u64 { with_gil(|| panic!("under the lock")) },
+            0..1,
+        )
         .unwrap_err();
     assert!(error.to_string().contains("under the lock"));
     assert_eq!(

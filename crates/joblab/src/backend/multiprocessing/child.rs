@@ -1,0 +1,305 @@
+//! One worker process as its parent sees it: starting it, talking to it, and telling how it ended.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::image::Image;
+use super::lines::{Lines, Target};
+use super::wire::{Broken, Decoder, Fields, Kind};
+use super::worker::{self, Verdict};
+use super::{Parcel, Shipping};
+use crate::error::Error;
+use crate::timing::{Moment, TaskTimes};
+use crate::worker::PROCESS_NAME;
+
+/// evcxr's runtime sets this variable, and its children inherit it.
+const EVCXR: &str = "EVCXR_IS_RUNTIME";
+/// Libraries that would start threads of their own in each worker read these; with n_jobs workers
+/// they should share the CPUs. joblib/_parallel_backends.py, MAX_NUM_THREADS_VARS, and rayon's.
+const THREAD_VARIABLES: [&str; 8] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+];
+/// A task is short where a round trip to the worker would take as long as the task itself.
+const SHORT: Duration = Duration::from_micros(500);
+/// So many short tasks are sent ahead, so that a worker need not wait for the next one.
+const AHEAD: usize = 4;
+/// As many pieces as are written at once.
+const PIECES: usize = 16;
+
+pub(super) struct Worker {
+    pub(super) number: usize,
+    child: Child,
+    decoder: Decoder<UnixStream>,
+    pub(super) stdout: Lines<ChildStdout>,
+    pub(super) stderr: Lines<ChildStderr>,
+    /// Whether the worker has said that it is ready.
+    pub(super) is_ready: bool,
+    images_sent: usize,
+    outbox: VecDeque<Arc<Vec<u8>>>,
+    /// How much of the outbox's first piece is written.
+    written: usize,
+    /// The tasks that the worker has not answered, oldest first: that one is running.
+    pub(super) tasks: VecDeque<Parcel>,
+    last_wall: Duration,
+    /// Since when the task that runs is one that nobody wants any more.
+    unwanted_since: Option<Moment>,
+}
+
+impl Worker {
+    /// Starts the running program again, to be a worker.
+    pub(super) fn start(number: usize, threads: usize) -> Result<Worker, String> {
+        let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
+        // However the file was renamed or replaced meanwhile, this is the program that runs.
+        let mut command = Command::new("/proc/self/exe");
+        if std::env::var_os(EVCXR).is_some() {
+            let (image, _) = Image::of_address(worker::entry_address())?;
+            // What the kernel writes to its runtime for each cell.
+            let line = format!("LOAD_AND_RUN {} {}\n", image.path, worker::ENTRY);
+            (&ours)
+                .write_all(line.as_bytes())
+                .map_err(|error| error.to_string())?;
+        } else {
+            command.env(worker::VARIABLE, "1");
+        }
+        command.env(PROCESS_NAME, format!("WorkerProcess-{number}"));
+        for variable in THREAD_VARIABLES {
+            if std::env::var_os(variable).is_none() {
+                command.env(variable, threads.to_string());
+            }
+        }
+        // The socket is the worker's standard input, so that it needs no inherited descriptor of
+        // a number of its own; pipes of its own keep it from holding ours open.
+        let mut child = command
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let streams = (|| -> io::Result<_> {
+            ours.set_nonblocking(true)?;
+            let stdout = Lines::new(stdout.expect("piped"), Target::Stdout)?;
+            let stderr = Lines::new(stderr.expect("piped"), Target::Stderr)?;
+            Ok((stdout, stderr))
+        })();
+        match streams {
+            Ok((stdout, stderr)) => Ok(Worker {
+                number,
+                child,
+                decoder: Decoder::new(ours),
+                stdout,
+                stderr,
+                is_ready: false,
+                images_sent: 0,
+                outbox: VecDeque::new(),
+                written: 0,
+                tasks: VecDeque::new(),
+                last_wall: Duration::MAX,
+                unwanted_since: None,
+            }),
+            Err(error) => {
+                end(&mut child);
+                Err(error.to_string())
+            }
+        }
+    }
+
+    pub(super) fn socket(&self) -> &UnixStream {
+        self.decoder.get_ref()
+    }
+
+    pub(super) fn has_to_write(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// How many more tasks it makes sense to hand to this worker now.
+    pub(super) fn room(&self) -> usize {
+        let most = if self.last_wall < SHORT { AHEAD } else { 1 };
+        if self.is_ready {
+            most.saturating_sub(self.tasks.len())
+        } else {
+            0
+        }
+    }
+
+    /// Hands over a task; [`write`](Self::write) sends it.
+    pub(super) fn assign(&mut self, parcel: Parcel, shipping: &Shipping) {
+        for image in shipping.frames_from(self.images_sent) {
+            self.outbox.push_back(image);
+            self.images_sent += 1;
+        }
+        self.outbox.push_back(Arc::clone(&parcel.frame));
+        self.tasks.push_back(parcel);
+    }
+
+    /// Writes as much as the worker takes now. That its process has ended is found out by reading.
+    pub(super) fn write(&mut self) {
+        while !self.outbox.is_empty() {
+            let mut skip = self.written;
+            let pieces: Vec<IoSlice<'_>> = self
+                .outbox
+                .iter()
+                .take(PIECES)
+                .map(|piece| IoSlice::new(&piece[std::mem::take(&mut skip)..]))
+                .collect();
+            match self.decoder.get_ref().write_vectored(&pieces) {
+                Ok(length) => self.written += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return,
+            }
+            while let Some(first) = self.outbox.front()
+                && self.written >= first.len()
+            {
+                self.written -= first.len();
+                self.outbox.pop_front();
+            }
+        }
+    }
+
+    /// Reads and passes on all answers that have come in. The error says how the process ended.
+    pub(super) fn read(&mut self) -> Result<(), String> {
+        loop {
+            match self.decoder.next() {
+                Ok(None) => return Ok(()),
+                Ok(Some((Kind::Hello, _))) if !self.is_ready => self.is_ready = true,
+                Ok(Some((Kind::Reply, message))) => {
+                    let Some(task) = self.tasks.pop_front() else {
+                        return Err(self.confused("it answered a task that it had not been given"));
+                    };
+                    // What the task printed was written before its answer was.
+                    self.stdout.finish();
+                    self.stderr.finish();
+                    if let Err(task) = self.answer(task, message) {
+                        self.tasks.push_front(task);
+                        return Err(self.confused("its answer could not be read"));
+                    }
+                }
+                Ok(Some(_)) => return Err(self.confused("it sent what only its parent sends")),
+                Err(Broken::Closed) => return Err(self.end()),
+                Err(Broken::Foreign(what)) => {
+                    return Err(self.confused(&format!(
+                        "something else wrote to its private socket: {what}"
+                    )));
+                }
+                Err(Broken::Io(error)) => return Err(self.confused(&error.to_string())),
+            }
+        }
+    }
+
+    /// Reports an answer to the call that awaits it, or gives the task back.
+    fn answer(&mut self, task: Parcel, message: Vec<u8>) -> Result<(), Parcel> {
+        let mut fields = Fields(&message);
+        let Some(verdict) = fields.u64().and_then(Verdict::from_u64) else {
+            return Err(task);
+        };
+        let (index, pid) = (task.answer.index(), self.child.id());
+        let reason = || String::from_utf8_lossy(&message[8..]).into_owned();
+        match verdict {
+            Verdict::Done => {
+                let (Some(start), Some(wall), Some(cpu)) =
+                    (fields.u64(), fields.u64(), fields.u64())
+                else {
+                    return Err(task);
+                };
+                let result = message.len() - fields.0.len();
+                let times = TaskTimes {
+                    start: Moment::from_nanoseconds(start),
+                    wall: Duration::from_nanos(wall),
+                    cpu: Duration::from_nanos(cpu),
+                };
+                self.last_wall = times.wall;
+                task.answer.done(pid, &times, message, result);
+            }
+            Verdict::Panicked => {
+                let error = Error::panic(index, crate::worker::MAIN_THREAD, pid, &reason());
+                task.answer.failed(error);
+            }
+            Verdict::NotCarried => task.answer.failed(Error::result(index, reason())),
+            Verdict::NoFunction => task.answer.failed(Error::function(index, reason())),
+        }
+        Ok(())
+    }
+
+    /// How long the worker has been busy with tasks that nobody wants any more.
+    pub(super) fn unwanted_for(&mut self) -> Option<Duration> {
+        let running = self.tasks.front()?;
+        if running.answer.is_wanted() {
+            self.unwanted_since = None;
+            return None;
+        }
+        Some(
+            self.unwanted_since
+                .get_or_insert_with(Moment::now)
+                .elapsed(),
+        )
+    }
+
+    /// Ends a worker that is not to be trusted any more.
+    fn confused(&mut self, what: &str) -> String {
+        self.end();
+        format!("was stopped because {what}")
+    }
+
+    /// Makes sure that the process has ended, and says how it did.
+    pub(super) fn end(&mut self) -> String {
+        let how = end(&mut self.child);
+        self.stdout.finish();
+        self.stderr.finish();
+        how
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Ends a process and removes it from the system's table. One that is ending by itself keeps its
+/// own status: the system has noted that before it closes the socket.
+fn end(child: &mut Child) -> String {
+    // An error means that it has been waited for already.
+    let _ = child.kill();
+    match child.wait() {
+        Ok(status) => describe(status),
+        Err(error) => format!("ended, and the system cannot say how: {error}"),
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        return format!(
+            "ended with exit status {}",
+            status.code().unwrap_or_default()
+        );
+    };
+    let name = match signal {
+        libc::SIGILL => "SIGILL, an illegal instruction",
+        libc::SIGABRT => "SIGABRT, as after abort()",
+        libc::SIGBUS => "SIGBUS, a memory access that failed",
+        libc::SIGFPE => "SIGFPE, an arithmetic error",
+        libc::SIGKILL => "SIGKILL, perhaps because memory ran out",
+        libc::SIGSEGV => "SIGSEGV, a memory access that is not allowed, or a stack overflow",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGINT => "SIGINT, as after Ctrl-C",
+        _ => return format!("was killed by signal {signal}"),
+    };
+    format!("was killed by signal {signal} ({name})")
+}

@@ -1,0 +1,202 @@
+//! The I/O thread: carries tasks to workers and answers back, starts workers and replaces them.
+//! It waits in one place for everything at once, and never polls.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::child::Worker;
+use super::sys::{self, Interest};
+use super::{Parcel, Shared, lock};
+use crate::error::Error;
+use crate::parallel::cpu_count;
+
+/// How long a task whose call has failed may go on before its worker is stopped: a worker that is
+/// about to be free is worth more than a new one.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// Works until the pool is dropped; then the workers end with it.
+pub(super) fn run(n_jobs: usize, shared: &Shared, bell: UnixStream) {
+    let pump = Pump {
+        n_jobs,
+        shared,
+        waiting: VecDeque::new(),
+        workers: Vec::new(),
+    };
+    pump.work(bell);
+}
+
+struct Pump<'a> {
+    n_jobs: usize,
+    shared: &'a Shared,
+    waiting: VecDeque<Parcel>,
+    workers: Vec<Worker>,
+}
+
+/// Whom a file belongs to: a worker, by its place, or the bell.
+#[derive(Clone, Copy)]
+enum Source {
+    Bell,
+    Socket(usize),
+    Stdout(usize),
+    Stderr(usize),
+}
+
+impl Pump<'_> {
+    fn work(mut self, mut bell: UnixStream) {
+        while self.collect() {
+            self.hand_out();
+            let overdue = self.next_overdue();
+            let sources = match self.wait(&bell, overdue) {
+                Ok(sources) => sources,
+                // Nothing can be done without waiting: the callers learn that the pool is lost.
+                Err(_) => return,
+            };
+            let mut gone = Vec::new();
+            for source in sources {
+                match source {
+                    Source::Bell => while bell.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
+                    Source::Stdout(place) => self.workers[place].stdout.pass_on(),
+                    Source::Stderr(place) => self.workers[place].stderr.pass_on(),
+                    Source::Socket(place) => {
+                        let worker = &mut self.workers[place];
+                        worker.write();
+                        if let Err(how) = worker.read() {
+                            gone.push((place, how));
+                        }
+                    }
+                }
+            }
+            // From the last to the first, so that the places before stay what they are.
+            for (place, how) in gone.into_iter().rev() {
+                self.bury(place, &how);
+            }
+            self.stop_overdue();
+        }
+    }
+
+    /// Takes in what callers have sent. False when the pool is dropped.
+    fn collect(&mut self) -> bool {
+        let mut inbox = lock(&self.shared.inbox);
+        inbox.rung = false;
+        self.waiting.append(&mut inbox.parcels);
+        !inbox.closing
+    }
+
+    /// Gives waiting tasks to workers: first to those that have nothing to do, then to new ones, and
+    /// what is left ahead of time to those that do short tasks.
+    fn hand_out(&mut self) {
+        self.waiting.retain(|parcel| parcel.answer.is_wanted());
+        while !self.waiting.is_empty() {
+            let starting = self
+                .workers
+                .iter()
+                .filter(|worker| !worker.is_ready)
+                .count();
+            let spare = self.waiting.len().saturating_sub(starting);
+            let may_grow = spare > 0 && self.workers.len() < self.n_jobs;
+            let with_room = self.workers.iter_mut().filter(|worker| worker.room() > 0);
+            match with_room.min_by_key(|worker| worker.tasks.len()) {
+                Some(worker) if worker.tasks.is_empty() => {
+                    send_next(&mut self.waiting, worker, self.shared);
+                }
+                _ if may_grow => self.start_worker(),
+                Some(worker) if spare > 0 => {
+                    send_next(&mut self.waiting, worker, self.shared);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Starts a worker, or tells the task that waits longest that it cannot be had.
+    fn start_worker(&mut self) {
+        let number = (0..)
+            .find(|number| self.workers.iter().all(|worker| worker.number != *number))
+            .expect("there are more numbers than workers");
+        let threads = (cpu_count() / self.n_jobs).max(1);
+        match Worker::start(number, threads) {
+            Ok(worker) => self.workers.push(worker),
+            Err(reason) => self.refuse_one(Error::pool(self.n_jobs, reason)),
+        }
+    }
+
+    /// Fails the call of the task that waits longest, and with it all of the call's tasks.
+    fn refuse_one(&mut self, error: Error) {
+        if let Some(parcel) = self.waiting.pop_front() {
+            parcel.answer.failed(error);
+        }
+    }
+
+    /// Waits for anything to happen, or for the given time, and tells what did.
+    fn wait(&self, bell: &UnixStream, most: Option<Duration>) -> io::Result<Vec<Source>> {
+        let mut sources = vec![Source::Bell];
+        let mut files = vec![(bell.as_fd(), Interest::Read)];
+        for (place, worker) in self.workers.iter().enumerate() {
+            let interest = if worker.has_to_write() {
+                Interest::ReadAndWrite
+            } else {
+                Interest::Read
+            };
+            sources.push(Source::Socket(place));
+            files.push((worker.socket().as_fd(), interest));
+            for (source, file) in [
+                (Source::Stdout(place), worker.stdout.file()),
+                (Source::Stderr(place), worker.stderr.file()),
+            ] {
+                if let Some(file) = file {
+                    sources.push(source);
+                    files.push((file, Interest::Read));
+                }
+            }
+        }
+        let ready = sys::wait(&files, most)?;
+        Ok(sources
+            .into_iter()
+            .zip(ready)
+            .filter_map(|(source, ready)| ready.then_some(source))
+            .collect())
+    }
+
+    /// Removes a worker that has ended, and says so to whom it concerns: the task that it ran is
+    /// answered, tasks behind it wait for another worker.
+    fn bury(&mut self, place: usize, how: &str) {
+        let mut worker = self.workers.remove(place);
+        if !worker.is_ready {
+            self.refuse_one(Error::start(format!("it {how} before it was ready")));
+        }
+        if let Some(parcel) = worker.tasks.pop_front() {
+            let error = Error::died(parcel.answer.index(), worker.pid(), how.to_owned());
+            parcel.answer.failed(error);
+        }
+        for parcel in worker.tasks.drain(..).rev() {
+            self.waiting.push_front(parcel);
+        }
+    }
+
+    /// How long until the first worker has to be stopped.
+    fn next_overdue(&mut self) -> Option<Duration> {
+        let left = |worker: &mut Worker| Some(GRACE.saturating_sub(worker.unwanted_for()?));
+        self.workers.iter_mut().filter_map(left).min()
+    }
+
+    /// Stops workers that went on too long with a task that nobody wants any more.
+    fn stop_overdue(&mut self) {
+        for place in (0..self.workers.len()).rev() {
+            let worker = &mut self.workers[place];
+            if worker.unwanted_for().is_some_and(|time| time >= GRACE) {
+                worker.end();
+                self.bury(place, "was stopped");
+            }
+        }
+    }
+}
+
+fn send_next(waiting: &mut VecDeque<Parcel>, worker: &mut Worker, shared: &Shared) {
+    if let Some(parcel) = waiting.pop_front() {
+        worker.assign(parcel, &lock(&shared.shipping));
+        worker.write();
+    }
+}
