@@ -51,9 +51,10 @@ pub(crate) fn run<T: Task>(
             && let Some(events) = &sender
         {
             let index = finished.len();
-            let submitted = match catch_unwind(AssertUnwindSafe(|| tasks.next())) {
-                Ok(Some(task)) => pool.submit(Box::new(TaskJob {
-                    call: task.into_delayed(),
+            let next = || tasks.next().map(Task::into_delayed);
+            let submitted = match catch_unwind(AssertUnwindSafe(next)) {
+                Ok(Some(call)) => pool.submit(Box::new(TaskJob {
+                    call,
                     origin: stopwatch.origin(),
                     way_home: WayHome {
                         index,
@@ -123,11 +124,17 @@ impl<R: Data> Value<R> {
     fn unpack(self, index: usize) -> Result<R, Error> {
         match self {
             Value::Here(result) => Ok(result),
-            Value::Packed(message, result) => {
-                codec::read(&message[result..]).map_err(|reason| Error::result(index, reason))
-            }
+            Value::Packed(message, result) => carried(|| codec::read(&message[result..]))
+                .map_err(|reason| Error::result(index, reason)),
         }
     }
+}
+
+/// Reads or writes a value. The code that does is the user's, who wrote or derived it for the type:
+/// if it panics, the value cannot be carried.
+fn carried<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|payload| Err(format!("it panicked: {}", error::panic_message(payload))))
 }
 
 /// A task with all that it needs to be run and answered.
@@ -188,7 +195,7 @@ impl<A: Data, R: Data> Job for TaskJob<A, R> {
             origin,
             way_home,
         } = *self;
-        codec::append(&call.arg, &mut message)
+        carried(|| codec::append(&call.arg, &mut message))
             .map_err(|reason| Error::argument(way_home.index, reason))?;
         Ok(Packed {
             message,

@@ -20,7 +20,7 @@ pub use crate::{
     error::Error,
     gil::with_gil,
     parallel::{Parallel, cpu_count},
-    plot::{Figure, wall_vs_cpu},
+    plot::{Figure, cost_against_length, cost_against_size, speedup, wall_vs_cpu},
     run::{Measured, Run, TaskRecord},
     task::{Data, Delayed, Task, delayed},
     timing::{Timing, time},

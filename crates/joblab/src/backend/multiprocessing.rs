@@ -53,6 +53,7 @@ struct Inbox {
     parcels: VecDeque<Parcel>,
     /// Whether the bell has been rung since the I/O thread looked.
     rung: bool,
+    /// Whether the pool is being dropped, or the I/O thread has ended: nothing is taken in then.
     closing: bool,
 }
 
@@ -149,9 +150,9 @@ impl Drop for Processes {
 
 impl Shared {
     /// Changes the inbox and lets the I/O thread know.
-    fn send(&self, change: impl FnOnce(&mut Inbox)) {
+    fn send<T>(&self, change: impl FnOnce(&mut Inbox) -> T) -> T {
         let mut inbox = lock(&self.inbox);
-        change(&mut inbox);
+        let changed = change(&mut inbox);
         let rung = std::mem::replace(&mut inbox.rung, true);
         drop(inbox);
         if !rung {
@@ -159,6 +160,7 @@ impl Shared {
             // where the I/O thread is gone.
             let _ = (&self.bell).write(&[1]);
         }
+        changed
     }
 }
 

@@ -256,6 +256,36 @@ fn a_result_that_cannot_be_carried_is_an_error() {
 }
 
 #[test]
+fn code_that_panics_while_a_value_is_carried_is_an_error() {
+    #[derive(Debug)]
+    struct Panics(u64);
+    impl Serialize for Panics {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            assert_ne!(self.0, 1, "while writing");
+            serializer.serialize_u64(self.0)
+        }
+    }
+    impl<'de> Deserialize<'de> for Panics {
+        fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+            let n = u64::deserialize(reader)?;
+            assert_ne!(n, 2, "while reading");
+            Ok(Panics(n))
+        }
+    }
+    let parallel = pool(1);
+    for (n, words) in [(1, "while writing"), (2, "while reading")] {
+        let as_argument = parallel.map(|Panics(n)| n, [Panics(n)]).unwrap_err();
+        assert!(as_argument.to_string().contains(words), "{as_argument}");
+        let as_result = parallel.map(Panics, [n]).unwrap_err();
+        assert!(as_result.to_string().contains(words), "{as_result}");
+    }
+    assert_eq!(
+        parallel.map(|Panics(n)| n, [Panics(3)]).unwrap().results,
+        [3]
+    );
+}
+
+#[test]
 fn workers_end_when_their_parent_is_killed() {
     fn endless(_: u64) -> u64 {
         println!("worker {}", std::process::id());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use joblab::{Parallel, Timing, wall_vs_cpu};
+use joblab::{Parallel, Timing, cost_against_length, cost_against_size, speedup, wall_vs_cpu};
 
 fn timing(wall: u64, cpu: u64, worker_cpu: u64) -> Timing {
     let [wall, cpu, worker_cpu] = [wall, cpu, worker_cpu].map(Duration::from_millis);
@@ -50,9 +50,9 @@ fn the_ideal_is_the_cpu_time_over_the_workers() {
 #[test]
 fn time_in_other_processes_gets_a_bar_of_its_own() {
     let here = wall_vs_cpu([("threads", timing(5_000, 10_000, 9_900))]).unwrap();
-    assert!(!here.svg().contains("CPU time of the workers"));
+    assert!(!here.svg().contains("CPU time in workers"));
     let elsewhere = wall_vs_cpu([("processes", timing(5_000, 10, 9_876))]).unwrap();
-    assert!(elsewhere.svg().contains("CPU time of the workers"));
+    assert!(elsewhere.svg().contains("CPU time in workers"));
     assert!(elsewhere.svg().contains("9.88"));
 }
 
@@ -69,9 +69,78 @@ fn the_unit_fits_the_longest_time() {
 }
 
 #[test]
-fn nothing_to_draw_is_an_error() {
+fn speedup_is_drawn_against_the_number_of_workers_with_efficiency_and_ideal() {
+    let runs: Vec<_> = [1, 2, 4]
+        .into_iter()
+        .map(|n_jobs| {
+            Parallel::new(n_jobs)
+                .map(joblab::wait_loop_nogil, [300; 4])
+                .unwrap()
+        })
+        .collect();
+    let baseline = runs[0].timing;
+    let expected = format!("{:.2} at 4", runs[2].timing.speedup(&baseline));
+    let figure = speedup(baseline, [("threads", runs)]).unwrap();
+    assert!(
+        figure.description().contains("1.00 at 1"),
+        "{}",
+        figure.description()
+    );
+    assert!(
+        figure.description().contains(&expected),
+        "{}",
+        figure.description()
+    );
+    for text in ["speedup", "efficiency", "workers", "ideal", "threads"] {
+        assert!(figure.svg().contains(text), "{text}");
+    }
+}
+
+#[test]
+fn costs_are_drawn_on_logarithmic_scales_with_units() {
+    let ms = Duration::from_millis;
+    let sizes = vec![
+        (1_000, ms(1)),
+        (1_000_000, ms(10)),
+        (100_000_000, ms(1_000)),
+    ];
+    let figure = cost_against_size([("copied", sizes)]).unwrap();
+    for text in [
+        "1 MB",
+        "size of the argument",
+        "wall time",
+        "100 ms",
+        "copied",
+    ] {
+        assert!(figure.svg().contains(text), "{text}");
+    }
+    let described = "copied: 1 ms at 1 kB, 10 ms at 1 MB, 1 s at 100 MB.";
+    assert!(
+        figure.description().contains(described),
+        "{}",
+        figure.description()
+    );
+    let lengths = vec![(ms(1), ms(2)), (ms(100), ms(60))];
+    let figure = cost_against_length([("threads", lengths)]).unwrap();
+    let described = "threads: 2 ms at 1 ms, 60 ms at 100 ms.";
+    assert!(
+        figure.description().contains(described),
+        "{}",
+        figure.description()
+    );
+}
+
+#[test]
+fn what_cannot_be_drawn_is_an_error() {
     let error = wall_vs_cpu::<&str, Timing>([]).unwrap_err();
     assert!(error.to_string().contains("give at least one"), "{error}");
+    let error = speedup::<&str, Timing>(timing(1, 1, 1), []).unwrap_err();
+    assert!(error.to_string().contains("give at least one"), "{error}");
+    let error = cost_against_size([("zero", vec![(0, Duration::from_secs(1))])]).unwrap_err();
+    assert!(error.to_string().contains("no zero"), "{error}");
+    let five = (0..5).map(|n| (n.to_string(), vec![(1, Duration::from_secs(1))]));
+    let error = cost_against_size(five).unwrap_err();
+    assert!(error.to_string().contains("at most 4"), "{error}");
 }
 
 #[test]

@@ -25,7 +25,20 @@ pub(super) fn run(n_jobs: usize, shared: &Shared, bell: UnixStream) {
         waiting: VecDeque::new(),
         workers: Vec::new(),
     };
+    // However this ends, nobody may wait for an answer that will not come.
+    let _closes = CloseInbox(shared);
     pump.work(bell);
+}
+
+struct CloseInbox<'a>(&'a Shared);
+
+impl Drop for CloseInbox<'_> {
+    fn drop(&mut self) {
+        let mut inbox = lock(&self.0.inbox);
+        inbox.closing = true;
+        // Callers learn of it as the parcels, with their ways home, are dropped.
+        inbox.parcels.clear();
+    }
 }
 
 struct Pump<'a> {
