@@ -5,10 +5,11 @@ mod sequential;
 mod threading;
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::error::Error;
-use crate::timing::TaskTimes;
 
 /// Where the tasks of a call run.
 ///
@@ -87,16 +88,20 @@ pub(crate) trait Pool: Send + Sync {
     /// How many tasks can run at the same time.
     fn n_workers(&self) -> usize;
 
-    /// How many tasks may be under way, running or waiting for a worker: enough for each worker to
-    /// find its next task waiting.
+    /// How many batches may be under way, running or waiting for a worker: enough for each worker
+    /// to find its next one waiting.
     fn look_ahead(&self) -> usize {
         2 * self.n_workers()
     }
 
-    /// Hands a task to the workers.
+    /// How long a batch of short tasks should take: so long that what it costs to carry one is
+    /// small against it. None where tasks go one by one.
+    fn batch_duration(&self) -> Option<Duration>;
+
+    /// Hands a batch of tasks to the workers.
     ///
     /// # Errors
-    /// Where the task cannot be handed over; then it has not run and will not.
+    /// Where it cannot be handed over; then no task of it has run or will.
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Error>;
 
     /// Stops tasks whose call does not want them any more. False where running tasks cannot be
@@ -106,19 +111,19 @@ pub(crate) trait Pool: Send + Sync {
     }
 }
 
-/// A task on its way to a worker.
+/// A batch of tasks on its way to a worker.
 pub(crate) trait Job: Send {
-    /// Runs the task in this thread and reports to the call that made it. Never panics.
+    /// Runs the tasks in this thread and reports to the call that made them. Never panics.
     fn run(self: Box<Self>);
 
-    /// Writes the task down for a worker in another process: appends the argument to `message`.
+    /// Writes the tasks down for a worker in another process: appends them to `message`.
     ///
     /// # Errors
-    /// Where serde refuses the argument.
+    /// Where serde refuses an argument.
     fn pack(self: Box<Self>, message: Vec<u8>) -> Result<Packed, Error>;
 }
 
-/// A task as plain bytes and addresses of this process.
+/// A batch of tasks as plain bytes and addresses of this process.
 pub(crate) struct Packed {
     pub(crate) message: Vec<u8>,
     pub(crate) function: usize,
@@ -126,17 +131,17 @@ pub(crate) struct Packed {
     pub(crate) answer: Box<dyn Answer>,
 }
 
-/// The way back from a packed task to the call that made it.
+/// The way back from a packed batch to the call that made it.
 pub(crate) trait Answer: Send {
-    /// The task's place in its list.
-    fn index(&self) -> usize;
+    /// The tasks' places in their list.
+    fn tasks(&self) -> Range<usize>;
 
-    /// Whether the call still wants the task to run.
+    /// Whether the call still wants the tasks to run.
     fn is_wanted(&self) -> bool;
 
-    /// Reports what the worker measured, and its message, in which the result begins at `result`.
-    fn done(self: Box<Self>, pid: u32, times: &TaskTimes, message: Vec<u8>, result: usize);
+    /// Reports the message of the worker `pid`, in which the outcomes begin at `outcomes`.
+    fn done(self: Box<Self>, pid: u32, message: Vec<u8>, outcomes: usize);
 
-    /// Reports a failure.
+    /// Reports a failure of the whole batch.
     fn failed(self: Box<Self>, error: Error);
 }

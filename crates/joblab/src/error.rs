@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::{self, Display};
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// Why a call failed. The message names the task and the remedy.
@@ -49,7 +50,7 @@ enum Kind {
         reason: String,
     },
     Died {
-        index: usize,
+        tasks: Range<usize>,
         pid: u32,
         how: String,
     },
@@ -108,8 +109,8 @@ impl Error {
         Kind::Result { index, reason }.into()
     }
 
-    pub(crate) fn died(index: usize, pid: u32, how: String) -> Self {
-        Kind::Died { index, pid, how }.into()
+    pub(crate) fn died(tasks: Range<usize>, pid: u32, how: String) -> Self {
+        Kind::Died { tasks, pid, how }.into()
     }
 
     pub(crate) fn start(how: String) -> Self {
@@ -132,7 +133,8 @@ impl Error {
         }
     }
 
-    /// The index of the task that the error is about, from 0 in the order of the list.
+    /// The index of the task that the error is about, from 0 in the order of the list; the first of
+    /// them where it is about several that travelled together.
     pub fn task_index(&self) -> Option<usize> {
         match self.kind {
             Kind::Input { index, .. }
@@ -140,8 +142,8 @@ impl Error {
             | Kind::Function { index, .. }
             | Kind::Panic { index, .. }
             | Kind::Result { index, .. }
-            | Kind::Died { index, .. }
             | Kind::Lost { index } => Some(index),
+            Kind::Died { ref tasks, .. } => Some(tasks.start),
             _ => None,
         }
     }
@@ -245,12 +247,18 @@ impl Display for Error {
                 "the result of task {index} did not come home: {reason}. \
                  Return a type that serde reads as it writes, or use threads"
             ),
-            Kind::Died { index, pid, how } => write!(
-                f,
-                "worker process {pid} {how} while it ran task {index}. \
-                 Tasks that had not started were dropped; the pool replaces the worker and can be \
-                 used again"
-            ),
+            Kind::Died { tasks, pid, how } => {
+                write!(f, "worker process {pid} {how} while it ran ")?;
+                match tasks.len() {
+                    1 => write!(f, "task {}", tasks.start)?,
+                    // Short tasks travel together, and a dead worker cannot say how far it came.
+                    _ => write!(f, "one of tasks {} to {}", tasks.start, tasks.end - 1)?,
+                }
+                f.write_str(
+                    ". Tasks that had not started were dropped; the pool replaces the worker and \
+                     can be used again",
+                )
+            }
             Kind::Start { how } => write!(f, "a worker process could not be started: {how}"),
             Kind::Lost { index } => write!(
                 f,

@@ -118,14 +118,6 @@ impl Moment {
     pub(crate) fn elapsed(self) -> Duration {
         Moment::now().since(self)
     }
-
-    pub(crate) fn to_nanoseconds(self) -> u64 {
-        self.0.as_nanos() as u64
-    }
-
-    pub(crate) fn from_nanoseconds(nanoseconds: u64) -> Self {
-        Moment(Duration::from_nanos(nanoseconds))
-    }
 }
 
 /// The clocks of a whole call: wall and this process.
@@ -156,49 +148,128 @@ impl Stopwatch {
     }
 }
 
-/// The clocks of one task, read where it runs.
-pub(crate) struct TaskClock {
-    wall: Moment,
-    cpu: CpuClock,
-}
-
-enum CpuClock {
-    Thread(ThreadTime),
-    Process(ProcessTime),
-}
-
-/// What a [`TaskClock`] measured.
+/// When a task started, and what it took.
+#[derive(Clone, Copy)]
 pub(crate) struct TaskTimes {
     pub(crate) start: Moment,
     pub(crate) wall: Duration,
     pub(crate) cpu: Duration,
 }
 
-impl TaskClock {
-    /// For a thread that shares its process with others.
-    pub(crate) fn start_in_thread() -> Self {
-        TaskClock {
-            wall: Moment::now(),
-            cpu: CpuClock::Thread(ThreadTime::now()),
+impl TaskTimes {
+    /// Nanoseconds, little-endian: how times travel between processes.
+    pub(crate) fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        let times = [self.start.0, self.wall, self.cpu];
+        for (place, time) in bytes.chunks_exact_mut(8).zip(times) {
+            place.copy_from_slice(&(time.as_nanos() as u64).to_le_bytes());
+        }
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Option<Self> {
+        let (numbers, []) = bytes.as_chunks() else {
+            return None;
+        };
+        let time = |place: usize| Duration::from_nanos(u64::from_le_bytes(numbers[place]));
+        Some(TaskTimes {
+            start: Moment(time(0)),
+            wall: time(1),
+            cpu: time(2),
+        })
+    }
+}
+
+/// The clocks of tasks that run one after the other, read where they run.
+///
+/// The wall clock is read after each task. Reading a CPU clock is a system call, which takes longer
+/// than a tiny task: it is read after tasks that took [`CPU_STEP`] together, and its time is divided
+/// among them as their wall times are.
+pub(crate) struct Laps {
+    laps: Vec<TaskTimes>,
+    /// The laps from this one on have no CPU time yet.
+    unread: usize,
+    last: Moment,
+    cpu: CpuClock,
+}
+
+/// Some fifty times what a reading costs.
+const CPU_STEP: Duration = Duration::from_micros(20);
+
+enum CpuClock {
+    Thread(ThreadTime),
+    Process(ProcessTime),
+}
+
+impl CpuClock {
+    /// The CPU time since the last reading.
+    fn read(&mut self) -> Duration {
+        match self {
+            CpuClock::Thread(last) => {
+                let now = ThreadTime::now();
+                now.duration_since(std::mem::replace(last, now))
+            }
+            CpuClock::Process(last) => {
+                let now = ProcessTime::now();
+                now.duration_since(std::mem::replace(last, now))
+            }
+        }
+    }
+}
+
+impl Laps {
+    /// For tasks in a thread that shares its process with others.
+    pub(crate) fn start_in_thread(expected: usize) -> Self {
+        Laps::start(expected, CpuClock::Thread(ThreadTime::now()))
+    }
+
+    /// For tasks in a process that does nothing else: threads that they start count too.
+    pub(crate) fn start_in_process(expected: usize) -> Self {
+        Laps::start(expected, CpuClock::Process(ProcessTime::now()))
+    }
+
+    fn start(expected: usize, cpu: CpuClock) -> Self {
+        Laps {
+            laps: Vec::with_capacity(expected),
+            unread: 0,
+            last: Moment::now(),
+            cpu,
         }
     }
 
-    /// For a process that does nothing but this task: threads that the task starts count too.
-    pub(crate) fn start_in_process() -> Self {
-        TaskClock {
-            wall: Moment::now(),
-            cpu: CpuClock::Process(ProcessTime::now()),
+    /// Ends a task, and starts the next one.
+    pub(crate) fn lap(&mut self) {
+        let now = Moment::now();
+        self.laps.push(TaskTimes {
+            start: self.last,
+            wall: now.since(self.last),
+            cpu: Duration::ZERO,
+        });
+        self.last = now;
+        if now.since(self.laps[self.unread].start) >= CPU_STEP {
+            self.read_cpu();
         }
     }
 
-    pub(crate) fn stop(&self) -> TaskTimes {
-        TaskTimes {
-            start: self.wall,
-            wall: self.wall.elapsed(),
-            cpu: match &self.cpu {
-                CpuClock::Thread(clock) => clock.elapsed(),
-                CpuClock::Process(clock) => clock.elapsed(),
-            },
+    pub(crate) fn finish(mut self) -> Vec<TaskTimes> {
+        if self.unread < self.laps.len() {
+            self.read_cpu();
         }
+        self.laps
+    }
+
+    fn read_cpu(&mut self) {
+        let cpu = self.cpu.read();
+        let laps = &mut self.laps[self.unread..];
+        if let [lap] = laps {
+            lap.cpu = cpu;
+        } else {
+            let wall: Duration = laps.iter().map(|lap| lap.wall).sum();
+            let busy = ratio(cpu, wall);
+            for lap in laps {
+                lap.cpu = lap.wall.mul_f64(busy);
+            }
+        }
+        self.unread = self.laps.len();
     }
 }

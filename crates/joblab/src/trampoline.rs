@@ -7,31 +7,23 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use crate::codec;
+use crate::batch;
 use crate::task::Data;
 
-/// Reads the argument, calls the function at the address, and appends the result to the reply.
-/// The error says why the argument could not be read or the result not be written.
-type Trampoline = fn(usize, &[u8], &mut Vec<u8>) -> Result<(), String>;
+/// Runs a batch of written arguments with the function at the address, and appends the outcomes to
+/// the reply: [`batch::run_written`] for types that the caller need not know.
+type Trampoline = fn(usize, &[u8], &mut Vec<u8>);
 
 /// The address of the trampoline for functions from `A` to `R`.
 pub(crate) fn address_of<A: Data, R: Data>() -> usize {
     trampoline::<A, R> as Trampoline as *const c_void as usize
 }
 
-fn trampoline<A: Data, R: Data>(
-    function: usize,
-    argument: &[u8],
-    reply: &mut Vec<u8>,
-) -> Result<(), String> {
+fn trampoline<A: Data, R: Data>(function: usize, arguments: &[u8], reply: &mut Vec<u8>) {
     let function = ptr::with_exposed_provenance::<c_void>(function);
     // SAFETY: `call`'s promise: this is the address of a function of this type.
     let function: fn(A) -> R = unsafe { std::mem::transmute(function) };
-    let argument = codec::read(argument)
-        .map_err(|reason| format!("the worker could not read its argument: {reason}"))?;
-    let result = function(argument);
-    codec::append(&result, reply)
-        .map_err(|reason| format!("the worker could not write it: {reason}"))
+    batch::run_written(function, arguments, reply);
 }
 
 /// Calls a function through its trampoline.
@@ -43,11 +35,11 @@ fn trampoline<A: Data, R: Data>(
 pub(crate) unsafe fn call(
     trampoline: usize,
     function: usize,
-    argument: &[u8],
+    arguments: &[u8],
     reply: &mut Vec<u8>,
-) -> Result<(), String> {
+) {
     let trampoline = ptr::with_exposed_provenance::<c_void>(trampoline);
     // SAFETY: the caller's promise: this is the address of a trampoline.
     let trampoline: Trampoline = unsafe { std::mem::transmute(trampoline) };
-    trampoline(function, argument, reply)
+    trampoline(function, arguments, reply);
 }

@@ -27,6 +27,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use self::image::{Image, Place};
 use self::wire::Kind;
@@ -57,7 +58,7 @@ struct Inbox {
     closing: bool,
 }
 
-/// A task on its way to a worker.
+/// A batch of tasks on its way to a worker.
 struct Parcel {
     frame: Arc<Vec<u8>>,
     answer: Box<dyn Answer>,
@@ -105,8 +106,13 @@ impl Pool for Processes {
         4 * self.n_jobs
     }
 
+    /// A trip to a worker and back takes some 50 µs.
+    fn batch_duration(&self) -> Option<Duration> {
+        Some(Duration::from_millis(2))
+    }
+
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
-        let mut frame = wire::begin(Kind::Task);
+        let mut frame = wire::begin(Kind::Batch);
         // Room for two places, which are known when the task is packed.
         frame.extend([0; 32]);
         let Packed {
@@ -120,7 +126,7 @@ impl Pool for Processes {
             [trampoline, function].map(|address| shipping.place(address))
         };
         for (nth, place) in places.into_iter().enumerate() {
-            let place = place.map_err(|reason| Error::function(answer.index(), reason))?;
+            let place = place.map_err(|reason| Error::function(answer.tasks().start, reason))?;
             let at = wire::HEADER + 16 * nth;
             frame[at..at + 8].copy_from_slice(&place.image.to_le_bytes());
             frame[at + 8..at + 16].copy_from_slice(&place.offset.to_le_bytes());

@@ -1,5 +1,7 @@
 //! No pool at all: the calling thread does the work.
 
+use std::time::Duration;
+
 use crate::backend::{Job, Pool};
 use crate::error::Error;
 
@@ -13,6 +15,10 @@ impl Pool for Caller {
     /// One: the next task is not even made before the last one has run.
     fn look_ahead(&self) -> usize {
         1
+    }
+
+    fn batch_duration(&self) -> Option<Duration> {
+        None
     }
 
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {

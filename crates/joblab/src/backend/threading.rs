@@ -1,5 +1,7 @@
 //! A rayon pool of named threads.
 
+use std::time::Duration;
+
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::backend::{Job, Pool};
@@ -21,6 +23,11 @@ impl Threads {
 impl Pool for Threads {
     fn n_workers(&self) -> usize {
         self.0.current_num_threads()
+    }
+
+    /// Waking a thread takes some microseconds.
+    fn batch_duration(&self) -> Option<Duration> {
+        Some(Duration::from_micros(100))
     }
 
     fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use super::image::Image;
 use super::lines::{Lines, Target};
-use super::wire::{Broken, Decoder, Fields, Kind};
+use super::wire::{Broken, Decoder, Kind};
 use super::worker::{self, Verdict};
 use super::{Parcel, Shipping};
+use crate::batch::Fields;
 use crate::error::Error;
-use crate::timing::{Moment, TaskTimes};
+use crate::timing::Moment;
 use crate::worker::PROCESS_NAME;
 
 /// evcxr's runtime sets this variable, and its children inherit it.
@@ -32,9 +33,9 @@ const THREAD_VARIABLES: [&str; 8] = [
     "NUMEXPR_NUM_THREADS",
     "RAYON_NUM_THREADS",
 ];
-/// A task is short where a round trip to the worker would take as long as the task itself.
-const SHORT: Duration = Duration::from_micros(500);
-/// So many short tasks are sent ahead, so that a worker need not wait for the next one.
+/// A batch is short where the worker would wait a good part of that time for the next one.
+const SHORT: Duration = Duration::from_millis(5);
+/// So many short batches are sent ahead, so that a worker need not wait.
 const AHEAD: usize = 4;
 /// As many pieces as are written at once.
 const PIECES: usize = 16;
@@ -51,8 +52,8 @@ pub(super) struct Worker {
     outbox: VecDeque<Arc<Vec<u8>>>,
     /// How much of the outbox's first piece is written.
     written: usize,
-    /// The tasks that the worker has not answered, oldest first: that one is running.
-    pub(super) tasks: VecDeque<Parcel>,
+    /// The batches that the worker has not answered, oldest first: that one is running.
+    pub(super) batches: VecDeque<Parcel>,
     last_wall: Duration,
     /// Since when the task that runs is one that nobody wants any more.
     unwanted_since: Option<Moment>,
@@ -106,7 +107,7 @@ impl Worker {
                 images_sent: 0,
                 outbox: VecDeque::new(),
                 written: 0,
-                tasks: VecDeque::new(),
+                batches: VecDeque::new(),
                 last_wall: Duration::MAX,
                 unwanted_since: None,
             }),
@@ -125,24 +126,24 @@ impl Worker {
         !self.outbox.is_empty()
     }
 
-    /// How many more tasks it makes sense to hand to this worker now.
+    /// How many more batches it makes sense to hand to this worker now.
     pub(super) fn room(&self) -> usize {
         let most = if self.last_wall < SHORT { AHEAD } else { 1 };
         if self.is_ready {
-            most.saturating_sub(self.tasks.len())
+            most.saturating_sub(self.batches.len())
         } else {
             0
         }
     }
 
-    /// Hands over a task; [`write`](Self::write) sends it.
+    /// Hands over a batch; [`write`](Self::write) sends it.
     pub(super) fn assign(&mut self, parcel: Parcel, shipping: &Shipping) {
         for image in shipping.frames_from(self.images_sent) {
             self.outbox.push_back(image);
             self.images_sent += 1;
         }
         self.outbox.push_back(Arc::clone(&parcel.frame));
-        self.tasks.push_back(parcel);
+        self.batches.push_back(parcel);
     }
 
     /// Writes as much as the worker takes now. That its process has ended is found out by reading.
@@ -176,14 +177,14 @@ impl Worker {
                 Ok(None) => return Ok(()),
                 Ok(Some((Kind::Hello, _))) if !self.is_ready => self.is_ready = true,
                 Ok(Some((Kind::Reply, message))) => {
-                    let Some(task) = self.tasks.pop_front() else {
-                        return Err(self.confused("it answered a task that it had not been given"));
+                    let Some(task) = self.batches.pop_front() else {
+                        return Err(self.confused("it answered a batch that it had not been given"));
                     };
                     // What the task printed was written before its answer was.
                     self.stdout.finish();
                     self.stderr.finish();
                     if let Err(task) = self.answer(task, message) {
-                        self.tasks.push_front(task);
+                        self.batches.push_front(task);
                         return Err(self.confused("its answer could not be read"));
                     }
                 }
@@ -199,43 +200,31 @@ impl Worker {
         }
     }
 
-    /// Reports an answer to the call that awaits it, or gives the task back.
-    fn answer(&mut self, task: Parcel, message: Vec<u8>) -> Result<(), Parcel> {
+    /// Reports an answer to the call that awaits it, or gives the batch back.
+    fn answer(&mut self, parcel: Parcel, message: Vec<u8>) -> Result<(), Parcel> {
         let mut fields = Fields(&message);
-        let Some(verdict) = fields.u64().and_then(Verdict::from_u64) else {
-            return Err(task);
-        };
-        let (index, pid) = (task.answer.index(), self.child.id());
-        let reason = || String::from_utf8_lossy(&message[8..]).into_owned();
-        match verdict {
-            Verdict::Done => {
-                let (Some(start), Some(wall), Some(cpu)) =
-                    (fields.u64(), fields.u64(), fields.u64())
-                else {
-                    return Err(task);
+        match fields.u64().and_then(Verdict::from_u64) {
+            Some(Verdict::Done) => {
+                let Some(wall) = fields.u64() else {
+                    return Err(parcel);
                 };
-                let result = message.len() - fields.0.len();
-                let times = TaskTimes {
-                    start: Moment::from_nanoseconds(start),
-                    wall: Duration::from_nanos(wall),
-                    cpu: Duration::from_nanos(cpu),
-                };
-                self.last_wall = times.wall;
-                task.answer.done(pid, &times, message, result);
+                self.last_wall = Duration::from_nanos(wall);
+                let outcomes = message.len() - fields.0.len();
+                parcel.answer.done(self.child.id(), message, outcomes);
             }
-            Verdict::Panicked => {
-                let error = Error::panic(index, crate::worker::MAIN_THREAD, pid, &reason());
-                task.answer.failed(error);
+            Some(Verdict::NoFunction) => {
+                let reason = String::from_utf8_lossy(fields.0).into_owned();
+                let first = parcel.answer.tasks().start;
+                parcel.answer.failed(Error::function(first, reason));
             }
-            Verdict::NotCarried => task.answer.failed(Error::result(index, reason())),
-            Verdict::NoFunction => task.answer.failed(Error::function(index, reason())),
+            None => return Err(parcel),
         }
         Ok(())
     }
 
     /// How long the worker has been busy with tasks that nobody wants any more.
     pub(super) fn unwanted_for(&mut self) -> Option<Duration> {
-        let running = self.tasks.front()?;
+        let running = self.batches.front()?;
         if running.answer.is_wanted() {
             self.unwanted_since = None;
             return None;

@@ -1,4 +1,4 @@
-//! The I/O thread: carries tasks to workers and answers back, starts workers and replaces them.
+//! The I/O thread: carries batches to workers and answers back, starts workers and replaces them.
 //! It waits in one place for everything at once, and never polls.
 
 use std::collections::VecDeque;
@@ -98,8 +98,8 @@ impl Pump<'_> {
         !inbox.closing
     }
 
-    /// Gives waiting tasks to workers: first to those that have nothing to do, then to new ones, and
-    /// what is left ahead of time to those that do short tasks.
+    /// Gives waiting batches to workers: first to those that have nothing to do, then to new ones, and
+    /// what is left ahead of time to those that do short ones.
     fn hand_out(&mut self) {
         self.waiting.retain(|parcel| parcel.answer.is_wanted());
         while !self.waiting.is_empty() {
@@ -111,8 +111,8 @@ impl Pump<'_> {
             let spare = self.waiting.len().saturating_sub(starting);
             let may_grow = spare > 0 && self.workers.len() < self.n_jobs;
             let with_room = self.workers.iter_mut().filter(|worker| worker.room() > 0);
-            match with_room.min_by_key(|worker| worker.tasks.len()) {
-                Some(worker) if worker.tasks.is_empty() => {
+            match with_room.min_by_key(|worker| worker.batches.len()) {
+                Some(worker) if worker.batches.is_empty() => {
                     send_next(&mut self.waiting, worker, self.shared);
                 }
                 _ if may_grow => self.start_worker(),
@@ -124,7 +124,7 @@ impl Pump<'_> {
         }
     }
 
-    /// Starts a worker, or tells the task that waits longest that it cannot be had.
+    /// Starts a worker, or tells the call that waits longest that it cannot be had.
     fn start_worker(&mut self) {
         let number = (0..)
             .find(|number| self.workers.iter().all(|worker| worker.number != *number))
@@ -136,7 +136,7 @@ impl Pump<'_> {
         }
     }
 
-    /// Fails the call of the task that waits longest, and with it all of the call's tasks.
+    /// Fails the call of the batch that waits longest, and with it all of the call's batches.
     fn refuse_one(&mut self, error: Error) {
         if let Some(parcel) = self.waiting.pop_front() {
             parcel.answer.failed(error);
@@ -173,18 +173,18 @@ impl Pump<'_> {
             .collect())
     }
 
-    /// Removes a worker that has ended, and says so to whom it concerns: the task that it ran is
-    /// answered, tasks behind it wait for another worker.
+    /// Removes a worker that has ended, and says so to whom it concerns: the batch that it ran is
+    /// answered, batches behind it wait for another worker.
     fn bury(&mut self, place: usize, how: &str) {
         let mut worker = self.workers.remove(place);
         if !worker.is_ready {
             self.refuse_one(Error::start(format!("it {how} before it was ready")));
         }
-        if let Some(parcel) = worker.tasks.pop_front() {
-            let error = Error::died(parcel.answer.index(), worker.pid(), how.to_owned());
+        if let Some(parcel) = worker.batches.pop_front() {
+            let error = Error::died(parcel.answer.tasks(), worker.pid(), how.to_owned());
             parcel.answer.failed(error);
         }
-        for parcel in worker.tasks.drain(..).rev() {
+        for parcel in worker.batches.drain(..).rev() {
             self.waiting.push_front(parcel);
         }
     }

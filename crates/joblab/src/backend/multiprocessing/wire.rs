@@ -20,15 +20,15 @@ pub(super) enum Kind {
     Hello = 1,
     /// Parent to worker: a library that later tasks' functions live in.
     Image = 2,
-    /// Parent to worker: a task.
-    Task = 3,
-    /// Worker to parent: what became of the oldest task that was not answered yet.
+    /// Parent to worker: a batch of tasks.
+    Batch = 3,
+    /// Worker to parent: what became of the oldest batch that was not answered yet.
     Reply = 4,
 }
 
 impl Kind {
     fn from_u32(value: u32) -> Option<Self> {
-        [Kind::Hello, Kind::Image, Kind::Task, Kind::Reply]
+        [Kind::Hello, Kind::Image, Kind::Batch, Kind::Reply]
             .into_iter()
             .find(|&kind| kind as u32 == value)
     }
@@ -124,17 +124,6 @@ fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, length: usize) -> Result<b
     }
 }
 
-/// Takes fixed fields from the front of a body.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
-
-impl<'a> Fields<'a> {
-    pub(super) fn u64(&mut self) -> Option<u64> {
-        let (field, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u64::from_le_bytes(*field))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +192,7 @@ mod tests {
         let bodies: [&[u8]; 4] = [b"", b"x", &[7; 100_000], b"the last one"];
         let stream: Vec<u8> = bodies
             .iter()
-            .flat_map(|body| frame(Kind::Task, body))
+            .flat_map(|body| frame(Kind::Batch, body))
             .collect();
         for sizes in [
             vec![1],

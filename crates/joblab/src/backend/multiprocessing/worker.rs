@@ -8,11 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use super::image::{Image, Place};
+use super::image::Image;
 use super::sys::{self, Interest};
-use super::wire::{self, Broken, Decoder, Fields, Kind};
-use crate::error::panic_message;
-use crate::timing::TaskClock;
+use super::wire::{self, Broken, Decoder, Kind};
+use crate::batch::Fields;
+use crate::timing::Moment;
 use crate::trampoline;
 use crate::worker::MAIN_THREAD;
 
@@ -25,26 +25,17 @@ pub(super) const ENTRY: &str = concat!("joblab_worker_", env!("CARGO_PKG_VERSION
 /// How a worker answers: what a reply's first number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Times and the result follow.
+    /// The time that the whole batch took, in nanoseconds, and the outcomes follow.
     Done = 0,
-    /// The message of the panic follows.
-    Panicked = 1,
-    /// Why argument or result could not be carried follows.
-    NotCarried = 2,
     /// Why the function's library could not be loaded follows.
-    NoFunction = 3,
+    NoFunction = 1,
 }
 
 impl Verdict {
     pub(super) fn from_u64(value: u64) -> Option<Self> {
-        [
-            Verdict::Done,
-            Verdict::Panicked,
-            Verdict::NotCarried,
-            Verdict::NoFunction,
-        ]
-        .into_iter()
-        .find(|&verdict| verdict as u64 == value)
+        [Verdict::Done, Verdict::NoFunction]
+            .into_iter()
+            .find(|&verdict| verdict as u64 == value)
     }
 }
 
@@ -112,7 +103,7 @@ fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
     loop {
         match decoder.next() {
             Ok(Some((Kind::Image, body))) => images.push(open_image(&body)),
-            Ok(Some((Kind::Task, body))) => {
+            Ok(Some((Kind::Batch, body))) => {
                 let mut reply = answer(&body, &images);
                 wire::seal(&mut reply);
                 socket.write_all(&reply)?;
@@ -139,65 +130,46 @@ fn open_image(body: &[u8]) -> Result<Image, String> {
     })
 }
 
-/// Runs the task in a frame's body and writes the reply's.
+/// Runs the batch in a frame's body and writes the reply's.
 fn answer(body: &[u8], images: &[Result<Image, String>]) -> Vec<u8> {
-    let Some((trampoline, function, argument)) = read_task(body) else {
-        return refusal(Verdict::NotCarried, "the worker got half a task");
-    };
-    let address = |place: Place| match images.get(place.image as usize) {
-        Some(Ok(image)) => Ok(image.address(place.offset)),
-        Some(Err(reason)) => Err(reason.as_str()),
-        None => Err("the worker was not told of its library"),
-    };
-    let (trampoline, function) = match (address(trampoline), address(function)) {
-        (Ok(trampoline), Ok(function)) => (trampoline, function),
-        (Err(reason), _) | (_, Err(reason)) => return refusal(Verdict::NoFunction, reason),
-    };
-
     let mut reply = wire::begin(Kind::Reply);
-    let times_at = reply.len();
-    reply.extend([0; 32]);
-    let clock = TaskClock::start_in_process();
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: the parent is the same program with the same libraries: `open_image` has checked
-        // that these are the files that it took the offsets from.
-        unsafe { trampoline::call(trampoline, function, argument, &mut reply) }
-    }));
-    let times = clock.stop();
-    // What the task printed is in the pipe before its result is in the socket.
-    let _ = io::stdout().flush();
-    match ended {
-        Ok(Ok(())) => {
-            let numbers = [
-                Verdict::Done as u64,
-                times.start.to_nanoseconds(),
-                times.wall.as_nanos() as u64,
-                times.cpu.as_nanos() as u64,
-            ];
-            for (place, number) in reply[times_at..].chunks_exact_mut(8).zip(numbers) {
-                place.copy_from_slice(&number.to_le_bytes());
-            }
-            reply
+    match find(body, images) {
+        Ok((trampoline, function, arguments)) => {
+            reply.extend((Verdict::Done as u64).to_le_bytes());
+            let wall_at = reply.len();
+            reply.extend([0; 8]);
+            let start = Moment::now();
+            // SAFETY: the parent is the same program with the same libraries: `open_image` has
+            // checked that these are the files that it took the offsets from.
+            unsafe { trampoline::call(trampoline, function, arguments, &mut reply) };
+            let wall = start.elapsed().as_nanos() as u64;
+            reply[wall_at..wall_at + 8].copy_from_slice(&wall.to_le_bytes());
+            // What the tasks printed is in the pipe before their results are in the socket.
+            let _ = io::stdout().flush();
         }
-        Ok(Err(reason)) => refusal(Verdict::NotCarried, &reason),
-        Err(payload) => refusal(Verdict::Panicked, &panic_message(payload)),
+        Err(reason) => {
+            reply.extend((Verdict::NoFunction as u64).to_le_bytes());
+            reply.extend(reason.as_bytes());
+        }
     }
-}
-
-fn refusal(verdict: Verdict, reason: &str) -> Vec<u8> {
-    let mut reply = wire::begin(Kind::Reply);
-    reply.extend((verdict as u64).to_le_bytes());
-    reply.extend(reason.as_bytes());
     reply
 }
 
-/// A task's body: the places of trampoline and function, and the argument.
-fn read_task(body: &[u8]) -> Option<(Place, Place, &[u8])> {
+/// The addresses of a batch's trampoline and function here, and its arguments.
+fn find<'a>(
+    body: &'a [u8],
+    images: &[Result<Image, String>],
+) -> Result<(usize, usize, &'a [u8]), String> {
     let mut fields = Fields(body);
-    let mut place = || {
-        let (image, offset) = (fields.u64()?, fields.u64()?);
-        Some(Place { image, offset })
+    let mut address = || {
+        let place = fields.u64().zip(fields.u64());
+        let (image, offset) = place.ok_or("the worker got half a batch")?;
+        match images.get(image as usize) {
+            Some(Ok(image)) => Ok(image.address(offset)),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err("the worker was not told of its library".to_owned()),
+        }
     };
-    let (trampoline, function) = (place()?, place()?);
-    Some((trampoline, function, fields.0))
+    let (trampoline, function) = (address()?, address()?);
+    Ok((trampoline, function, fields.0))
 }
