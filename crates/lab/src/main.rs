@@ -55,6 +55,7 @@ fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
         }
         _ => {
             let (workspace, environment) = set_up()?;
+            trust(&workspace, &environment);
             Err(replace_self_by(jupyterlab(
                 &workspace,
                 &environment,
@@ -70,6 +71,17 @@ fn set_up() -> Result<(Workspace, Environment)> {
     let environment = Environment::find_or_make(&workspace)?;
     kernel::set_up(&workspace, &environment)?;
     Ok((workspace, environment))
+}
+
+/// Lets JupyterLab show the figures that are stored in our notebooks: it shows none of a notebook
+/// that it has not seen before. Whoever calls us runs our code anyway.
+fn trust(workspace: &Workspace, environment: &Environment) {
+    let mut command = environment.command();
+    command
+        .args(["-m", "jupyter", "trust"])
+        .args(workspace.notebooks());
+    // Without it figures are shown after a run, as in any notebook that came from elsewhere.
+    let _ = command.output();
 }
 
 /// JupyterLab with the whole workspace in its file browser and the first notebook open. What the

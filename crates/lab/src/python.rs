@@ -14,6 +14,8 @@ use crate::workspace::{self, Workspace};
 const PART: &str = "Python environment";
 /// The file that says of what a finished environment was made; it is written last.
 const STAMP: &str = "packages.txt";
+/// JupyterLab would lay the question whether to fetch news over the end of the first notebook.
+const SETTINGS: &str = r#"{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}"#;
 /// Prints the requirements that the environment does not meet.
 const LACKING: &str = include_str!("lacking.py");
 
@@ -131,6 +133,8 @@ impl Environment {
                 .args(["-m", "pip", "install", "--disable-pip-version-check"])
                 .args(packages),
         )?;
+        let settings = self.jupyter_path().join("lab/settings/overrides.json");
+        workspace::write(&settings, SETTINGS)?;
         workspace::write(&self.prefix.join(STAMP), &packages.join("\n"))
     }
 }

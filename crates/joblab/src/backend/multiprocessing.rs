@@ -170,6 +170,12 @@ impl Shared {
     }
 }
 
+/// Whether this process runs a notebook's cells, or is a worker of one that does: evcxr's kernel sets
+/// the variable, and children inherit it.
+fn is_evcxr() -> bool {
+    std::env::var_os("EVCXR_IS_RUNTIME").is_some()
+}
+
 /// No code that can panic runs under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

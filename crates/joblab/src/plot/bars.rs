@@ -74,17 +74,16 @@ impl Group {
 }
 
 fn draw<B: DrawingBackend>(page: &DrawingArea<B, Shift>, groups: &[Group]) -> DrawResult<B> {
-    let series = [
-        ("wall time", BLUE),
-        ("CPU time here", ORANGE),
-        ("CPU time in workers", GREEN),
-    ];
-    let n_series = if groups.iter().any(|group| group.elsewhere) {
-        3
+    let series: &[_] = if groups.iter().any(|group| group.elsewhere) {
+        &[
+            ("wall time", BLUE),
+            ("CPU time here", ORANGE),
+            ("CPU time in workers", GREEN),
+        ]
     } else {
-        2
+        &[("wall time", BLUE), ("CPU time", ORANGE)]
     };
-    let series = &series[..n_series];
+    let n_series = series.len();
     let longest = groups
         .iter()
         .flat_map(|group| group.seconds[..n_series].iter().chain([&group.ideal]))
@@ -92,6 +91,12 @@ fn draw<B: DrawingBackend>(page: &DrawingArea<B, Shift>, groups: &[Group]) -> Dr
     let (unit, scale) = unit_of(longest);
     // Room above the highest bar for its number.
     let top = longest * scale * 1.12;
+    let label_width = (SIZE.0 as usize - 90) / groups.len().max(2) / 8;
+    let labels: Vec<_> = groups
+        .iter()
+        .map(|group| wrap(&group.label, label_width))
+        .collect();
+    let rows = labels.iter().map(Vec::len).max().unwrap_or(1) as u32;
     // A single run's bars keep the width that two runs' have.
     let margin = if groups.len() == 1 { 0.5 } else { 0.0 };
 
@@ -99,7 +104,7 @@ fn draw<B: DrawingBackend>(page: &DrawingArea<B, Shift>, groups: &[Group]) -> Dr
         .margin(12)
         .margin_top(44)
         .y_label_area_size(58)
-        .x_label_area_size(46)
+        .x_label_area_size(10 + 18 * rows)
         .build_cartesian_2d(-margin..groups.len() as f64 + margin, 0.0..top)?;
     chart
         .configure_mesh()
@@ -139,10 +144,13 @@ fn draw<B: DrawingBackend>(page: &DrawingArea<B, Shift>, groups: &[Group]) -> Dr
         page.draw(&ideal_mark((from, y), (to, y)))?;
 
         let (x, y) = chart.backend_coord(&(place as f64 + 0.5, 0.0));
-        let width = (SIZE.0 as usize - 90) / groups.len().max(2);
-        for (row, line) in wrap(&group.label, width / 8).into_iter().enumerate() {
+        for (row, line) in labels[place].iter().enumerate() {
             let below = y + 8 + 18 * row as i32;
-            page.draw(&Text::new(line, (x, below), centred(18, VPos::Top)))?;
+            page.draw(&Text::new(
+                line.as_str(),
+                (x, below),
+                centred(18, VPos::Top),
+            ))?;
         }
     }
     draw_key(page, series, Some("ideal wall: CPU / n_jobs"))

@@ -13,14 +13,12 @@ use super::image::Image;
 use super::lines::{Lines, Target};
 use super::wire::{Broken, Decoder, Kind};
 use super::worker::{self, Verdict};
-use super::{Parcel, Shipping};
+use super::{Parcel, Shipping, is_evcxr};
 use crate::batch::Fields;
 use crate::error::Error;
 use crate::timing::Moment;
 use crate::worker::PROCESS_NAME;
 
-/// evcxr's runtime sets this variable, and its children inherit it.
-const EVCXR: &str = "EVCXR_IS_RUNTIME";
 /// Libraries that would start threads of their own in each worker read these; with n_jobs workers
 /// they should share the CPUs. joblib/_parallel_backends.py, MAX_NUM_THREADS_VARS, and rayon's.
 const THREAD_VARIABLES: [&str; 8] = [
@@ -65,7 +63,7 @@ impl Worker {
         let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
         // However the file was renamed or replaced meanwhile, this is the program that runs.
         let mut command = Command::new("/proc/self/exe");
-        if std::env::var_os(EVCXR).is_some() {
+        if is_evcxr() {
             let (image, _) = Image::of_address(worker::entry_address())?;
             // What the kernel writes to its runtime for each cell.
             let line = format!("LOAD_AND_RUN {} {}\n", image.path, worker::ENTRY);
@@ -180,9 +178,11 @@ impl Worker {
                     let Some(task) = self.batches.pop_front() else {
                         return Err(self.confused("it answered a batch that it had not been given"));
                     };
-                    // What the task printed was written before its answer was.
-                    self.stdout.finish();
-                    self.stderr.finish();
+                    // What the batch printed was written before its answer was. A line that it left
+                    // open goes on with what the next one prints, if that is under way.
+                    let is_idle = self.batches.is_empty();
+                    self.stdout.catch_up(is_idle);
+                    self.stderr.catch_up(is_idle);
                     if let Err(task) = self.answer(task, message) {
                         self.batches.push_front(task);
                         return Err(self.confused("its answer could not be read"));
@@ -245,8 +245,8 @@ impl Worker {
     /// Makes sure that the process has ended, and says how it did.
     pub(super) fn end(&mut self) -> String {
         let how = end(&mut self.child);
-        self.stdout.finish();
-        self.stderr.finish();
+        self.stdout.catch_up(true);
+        self.stderr.catch_up(true);
         how
     }
 

@@ -62,10 +62,11 @@ impl<P: Read + AsFd> Lines<P> {
         }
     }
 
-    /// Passes on everything, and ends a line that the task did not end itself.
-    pub(super) fn finish(&mut self) {
+    /// Passes on what was printed up to now; if nothing more will come, also a line that was not
+    /// ended, and ends it.
+    pub(super) fn catch_up(&mut self, is_all: bool) {
         self.pass_on();
-        if !self.partial.is_empty() {
+        if is_all && !self.partial.is_empty() {
             self.end_line();
         }
     }

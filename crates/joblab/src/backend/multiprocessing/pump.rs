@@ -48,10 +48,11 @@ struct Pump<'a> {
     workers: Vec<Worker>,
 }
 
-/// Whom a file belongs to: a worker, by its place, or the bell.
+/// Whom a file belongs to: a worker, by its place, or the bell, or the kernel.
 #[derive(Clone, Copy)]
 enum Source {
     Bell,
+    Kernel,
     Socket(usize),
     Stdout(usize),
     Stderr(usize),
@@ -70,6 +71,10 @@ impl Pump<'_> {
             let mut gone = Vec::new();
             for source in sources {
                 match source {
+                    // The notebook's kernel is gone, and the cell that runs would only find out at
+                    // its end. Nobody can see its outcome: this process ends, and its workers
+                    // with it.
+                    Source::Kernel => sys::exit_now(0),
                     Source::Bell => while bell.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
                     Source::Stdout(place) => self.workers[place].stdout.pass_on(),
                     Source::Stderr(place) => self.workers[place].stderr.pass_on(),
@@ -147,6 +152,12 @@ impl Pump<'_> {
     fn wait(&self, bell: &UnixStream, most: Option<Duration>) -> io::Result<Vec<Source>> {
         let mut sources = vec![Source::Bell];
         let mut files = vec![(bell.as_fd(), Interest::Read)];
+        let kernel = io::stdin();
+        if super::is_evcxr() {
+            // evcxr's runtime gets its orders from the kernel on standard input.
+            sources.push(Source::Kernel);
+            files.push((kernel.as_fd(), Interest::HangUp));
+        }
         for (place, worker) in self.workers.iter().enumerate() {
             let interest = if worker.has_to_write() {
                 Interest::ReadAndWrite

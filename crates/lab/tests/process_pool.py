@@ -1,0 +1,235 @@
+"""Pools in the real Rust kernel: what cells see of them, and what is left when cells end early.
+
+    process_pool.py JOBLAB cells    what cells see of pools: output, functions, errors, the lock
+    process_pool.py JOBLAB ends     interrupt, restart and SIGKILL while three workers compute
+
+JOBLAB is the crate's folder. Each check prints one line with what it measured; the exit status
+says whether all passed.
+"""
+
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from common.kernel import Kernel, children, seconds_to_death
+
+FAILED = []
+LIMIT = 1.0  # seconds; far more than what is promised, for machines that are busy
+SPIN = """fn spin(task: u64) -> u64 {
+    println!("task {task} in {}", std::process::id());
+    let started = std::time::Instant::now();
+    while started.elapsed().as_secs() < 30 {}
+    task
+}
+"""
+
+
+def check(what, passed, measured):
+    print(f"{'ok    ' if passed else 'FAILED'} {what}: {measured}", flush=True)
+    if not passed:
+        FAILED.append(what)
+
+
+def says(kernel, what, code, expected):
+    """Runs a cell and checks all that it prints to stdout."""
+    cell = kernel.run(code)
+    said = cell.stdout.strip()
+    check(what, re.fullmatch(expected, said), said or cell.settle().stderr.strip())
+
+
+def spin(kernel, code="pool.map(spin, 0..3)?;"):
+    """Sends a cell and waits until its three tasks compute: the cell, and {pid: task}."""
+    cell = kernel.send(SPIN + code)
+    cell.read(lambda cell: cell.idle_at or cell.stdout.count("\n") == 3)
+    tasks = {int(pid): task for task, pid in re.findall(r"task (\d) in (\d+)", cell.stdout)}
+    assert children(kernel.runtime) == set(tasks), (tasks, cell.settle().stderr)
+    return cell, tasks
+
+
+def shows(function, pool="pool"):
+    """A cell that prints what a function gives for 0, 1, 2, 3."""
+    return f'println!("{{:?}}", {pool}.map({function}, 0..4)?.results);'
+
+
+def told(call):
+    """A cell that prints the error of a call."""
+    return f'match {call} {{ Ok(_) => println!("no error"), Err(e) => println!("{{e}}") }}'
+
+
+SQUARES = shows("|n: u64| n * n"), r"\[0, 1, 4, 9\]"
+
+
+def ends(kernel):
+    """Ends cells while their workers compute, in every way there is."""
+    shared = set(os.listdir("/dev/shm"))
+    kernel.prepare()
+    for way, end in {
+        "interrupt": kernel.manager.interrupt_kernel,
+        "SIGKILL of the runtime": lambda: os.kill(kernel.runtime, signal.SIGKILL),
+        "restart": lambda: kernel.manager.restart_kernel(now=False),
+        "restart, now": lambda: kernel.manager.restart_kernel(now=True),
+        "SIGKILL of the kernel": lambda: os.kill(kernel.pid, signal.SIGKILL),
+    }.items():
+        cell, workers = spin(kernel)
+        pid, runtime = kernel.pid, kernel.runtime
+        begun = time.monotonic()
+        with ThreadPoolExecutor() as watcher:
+            died = watcher.submit(seconds_to_death, [runtime, *workers], begun)
+            end()
+            if way in ("interrupt", "SIGKILL of the runtime"):
+                seconds = cell.read().idle_at - begun
+                check(f"{way}: idle again", seconds < LIMIT, f"{seconds * 1000:.0f} ms")
+        first = died.result()[runtime]
+        last = max(died.result()[worker] for worker in workers)
+        check(f"{way}: no process left", max(first, last) < LIMIT,
+              f"runtime gone after {first * 1000:.0f} ms, the last of {len(workers)} workers "
+              f"after {last * 1000:.0f} ms")
+        # What a dead kernel leaves in the system's table is the system's to remove.
+        zombies = children(pid, "Z") | children(runtime, "Z")
+        check(f"{way}: no zombie", not zombies, zombies)
+        if kernel.manager.is_alive():
+            kernel.prepare()
+            says(kernel, f"{way}: a new pool works", *SQUARES)
+    left = os.listdir(kernel.temp)
+    left += [name for name in set(os.listdir("/dev/shm")) - shared if not name.startswith(".")]
+    check("nothing left in the temporary folder and /dev/shm", not left, left)
+
+
+def cells(kernel):
+    """What cells see of pools."""
+    kernel.prepare()
+    says(kernel, "each task has a process", """
+        let run = pool.map(|_: u8| { std::thread::sleep(std::time::Duration::from_millis(200));
+            std::process::id() }, [0; 3])?;
+        println!("{:?} {}", run.results, run.tasks.iter().all(|t| run.results[t.index] == t.pid));
+        """, r"\[\d+, \d+, \d+\] true")
+    workers = children(kernel.runtime)
+    output(kernel)
+    kernel.run("fn times(n: u64) -> u64 { 2 * n }")
+    says(kernel, "a function of another cell", shows("times"), r"\[0, 2, 4, 6\]")
+    kernel.run("fn times(n: u64) -> u64 { 3 * n }\nlet list: Vec<Delayed<u64, u64>> = "
+               "(0..4).map(|n| delayed(times, n)).collect();")
+    says(kernel, "the function changed", shows("times"), r"\[0, 3, 6, 9\]")
+    kernel.run("fn times(n: u64) -> u64 { 5 * n }")
+    says(kernel, "a stored list has the function of its cell",
+                'println!("{:?}", pool.run(&list)?.results);', r"\[0, 3, 6, 9\]")
+    says(kernel, "a closure without captures", *SQUARES)
+    says(kernel, "a function of the crate",
+                'println!("{:?}", pool.map(wait_loop_withgil, [100; 3])?.results);',
+                r"\[100.0, 100.0, 100.0\]")
+    same = len(workers) == 3 and kernel.runtime not in workers
+    same = same and workers == children(kernel.runtime)
+    check("the same workers in all cells", same, f"{workers}, the runtime is {kernel.runtime}")
+    failures(kernel)
+    lock(kernel)
+    threads(kernel)
+    count = len(children(kernel.runtime))
+    kernel.run("drop(pool);")
+    left = children(kernel.runtime)
+    check("a drop ends the workers", count and not left, f"{count}, then {len(left)}")
+
+
+def output(kernel):
+    """What tasks print, and where it comes out."""
+    cell = kernel.run("""fn print(task: u64) {
+        for n in 0..20 { println!("stdout {task} {n}"); eprintln!("stderr {task} {n}"); }
+        print!("half of stdout {task}"); eprint!("half of stderr {task}");
+    }
+    pool.map(print, 0..60)?;
+    println!("the cell");""").settle()
+    for name, last in ("stdout", ["the cell"]), ("stderr", []):
+        # A line that a task leaves open goes on with the next one's in the same worker.
+        lines = re.sub(rf"(half of {name} \d+)(?=[^\d\n])", r"\1\n", getattr(cell, name)).splitlines()
+        expected = [f"{name} {task} {n}" for task in range(60) for n in range(20)]
+        expected += [f"half of {name} {task}" for task in range(60)] + last
+        odd = sorted(set(lines) ^ set(expected))
+        good = sorted(lines) == sorted(expected) and lines[-1:] == (last or lines[-1:])
+        check(f"{name} of tasks is whole lines", good, f"{len(lines)}, odd ones: {odd[:6]}")
+    cell = kernel.run("""pool.map(|_: u64| for line in ["EVCXR_EXECUTION_COMPLETE",
+        "EVCXR_PANIC_NOTIFICATION", "EVCXR_BEGIN_CONTENT text/html", "<b>", "EVCXR_END_CONTENT"] {
+        println!("{line}"); eprintln!("{line}"); }, 0..3)?;
+    println!("after");""").settle()
+    lines = cell.stdout.splitlines()
+    good = len(lines) == 16 and lines[-1] == "after" and not cell.rich
+    check("control words are only words", good,
+          f"{len(lines)} lines, then {lines[-1:]}; {len(cell.rich)} rich outputs")
+
+
+def failures(kernel):
+    """Workers that die and tasks that panic: the error says which, and the pool works on."""
+    cell, workers = spin(kernel, told("pool.map(spin, 0..3)"))
+    victim, task = sorted(workers.items())[1]
+    begun = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    said = cell.read().stdout.splitlines()[-1]
+    named = all(part in said for part in (f"process {victim} ", "SIGKILL", f"task {task}."))
+    check("a killed worker", named, f"{(cell.idle_at - begun) * 1000:.0f} ms, {said}")
+    zombies = children(kernel.runtime, "Z")
+    check("no zombie of it", not zombies, zombies)
+    says(kernel, "the pool after it", *SQUARES)
+    at_2 = "pool.map(|n: u64| {{ if n == 2 {{ {} }} n }}, 0..4)"
+    says(kernel, "an abort", told(at_2.format("std::process::abort()")),
+                r"worker process \d+ .*signal 6 .*task 2\..*")
+    says(kernel, "the pool after the abort", *SQUARES)
+    says(kernel, "a panic in a process", told(at_2.format('panic!("why")')),
+                r"task 2 panicked in .*process \d+: why\..*")
+    says(kernel, "the pool after the panic", *SQUARES)
+
+
+def lock(kernel):
+    """The stand-in GIL: one for all cells of a process."""
+    for name in "first", "second":
+        kernel.run(f"let {name}: fn(u64) -> f64 = |n| with_gil(|| wait_loop_nogil(n));")
+    pair = """let ((), t) = time(|| std::thread::scope(|s| {{
+        s.spawn(|| {}(1000)); s.spawn(|| {}(1000)); }}));
+        println!("{{}}", t.wall.as_secs_f64() / t.cpu.as_secs_f64());"""
+    processes = """let t = pool.map(wait_loop_withgil, [1000; 2])?.timing;
+        println!("{}", t.wall.as_secs_f64() / t.worker_cpu.as_secs_f64());"""
+    ratio = float(kernel.run(pair.format("first", "second")).stdout)
+    check("two cells take turns with the lock", ratio >= 0.95, f"wall / CPU = {ratio:.2f}")
+    free = pair.format("wait_loop_nogil", "wait_loop_nogil")
+    for where, code in ("without the lock", free), ("in processes", processes):
+        # Other programs may have a CPU for a while; where there is one only, nothing overlaps.
+        ratio = min(float(kernel.run(code).stdout) for _ in range(5))
+        good = ratio < 0.9 or len(os.sched_getaffinity(0)) == 1
+        check(f"{where} they overlap", good, f"wall / CPU = {ratio:.2f}")
+
+
+def threads(kernel):
+    """A pool of threads: made, used and dropped by different cells."""
+
+    def crew():
+        names = Path(f"/proc/{kernel.runtime}/task").glob("*/comm")
+        return sum(name.read_text().startswith("worker-") for name in names)
+
+    kernel.run("let crew = Parallel::new(2).backend(Backend::Threading);")
+    use = shows("|n: u64| n * n", "crew"), SQUARES[1]
+    says(kernel, "threads", *use)
+    says(kernel, "threads in the next cell", *use)
+    says(kernel, "a panic in a thread",
+                told('crew.map(|n: u64| if n == 3 { panic!("why") } else { n }, 0..6)'),
+                r"task 3 panicked in thread worker-\d .*: why\..*")
+    says(kernel, "threads after the panic", *use)
+    before = crew()
+    kernel.run("drop(crew);")
+    time.sleep(0.1)  # rayon does not wait for its threads
+    check("a drop ends the threads", (before, crew()) == (2, 0), f"{before}, then {crew()}")
+
+
+def main(joblab, scenario):
+    with tempfile.TemporaryDirectory(prefix="joblab-test-") as folder:
+        kernel = Kernel(joblab, Path(folder))
+        try:
+            {"cells": cells, "ends": ends}[scenario](kernel)
+        finally:
+            kernel.close()
+    return bool(FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
