@@ -29,15 +29,19 @@ struct Line {
 ///
 /// # Errors
 /// Where there is no run to draw, or more than four lines of them.
-pub fn speedup<L: Into<String>, M: Measured>(
+pub fn speedup<L: Into<String>, R: IntoIterator<Item: Measured>>(
     baseline: impl Measured,
-    lines: impl IntoIterator<Item = (L, Vec<M>)>,
+    lines: impl IntoIterator<Item = (L, R)>,
 ) -> Result<Figure, Error> {
     let baseline = baseline.timing();
-    let of_run = |run: &M| (run.n_workers() as f64, run.timing().speedup(&baseline));
-    let speedups = checked(lines.into_iter().map(|(label, runs)| Line {
-        label: label.into(),
-        points: runs.iter().map(of_run).collect(),
+    let speedups = checked(lines.into_iter().map(|(label, runs)| {
+        Line {
+            label: label.into(),
+            points: runs
+                .into_iter()
+                .map(|run| (run.n_workers() as f64, run.timing().speedup(&baseline)))
+                .collect(),
+        }
     }))?;
     let efficiencies: Vec<Line> = speedups
         .iter()

@@ -134,7 +134,7 @@ fn costs_are_drawn_on_logarithmic_scales_with_units() {
 fn what_cannot_be_drawn_is_an_error() {
     let error = wall_vs_cpu::<&str, Timing>([]).unwrap_err();
     assert!(error.to_string().contains("give at least one"), "{error}");
-    let error = speedup::<&str, Timing>(timing(1, 1, 1), []).unwrap_err();
+    let error = speedup::<&str, [Timing; 0]>(timing(1, 1, 1), []).unwrap_err();
     assert!(error.to_string().contains("give at least one"), "{error}");
     let error = cost_against_size([("zero", vec![(0, Duration::from_secs(1))])]).unwrap_err();
     assert!(error.to_string().contains("no zero"), "{error}");
