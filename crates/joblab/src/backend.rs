@@ -1,5 +1,6 @@
 //! What a backend is: something that takes tasks to workers.
 
+#[cfg(target_os = "linux")]
 mod multiprocessing;
 mod sequential;
 mod threading;
@@ -50,7 +51,12 @@ impl Backend {
         Ok(match self {
             Backend::Sequential => Box::new(sequential::Caller),
             Backend::Threading => Box::new(threading::Threads::start(n_jobs)?),
+            #[cfg(target_os = "linux")]
             Backend::Multiprocessing => Box::new(multiprocessing::Processes::start(n_jobs)?),
+            #[cfg(not(target_os = "linux"))]
+            Backend::Multiprocessing => {
+                return Err(Error::pool(n_jobs, "pools of processes need Linux"));
+            }
         })
     }
 }

@@ -1,20 +1,25 @@
 //! The call itself, once for every backend: pulls tasks, hands them out in batches, brings results
 //! home in order, measures, and stops at the first failure.
 
+mod batch_size;
+mod delivery;
+mod input;
+
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use crate::backend::{Answer, Job, Packed, Pool};
-use crate::batch::{self, Failure, Outcomes};
-use crate::error::{self, Error};
+use self::batch_size::BatchSize;
+use self::delivery::{Batch, EndedHere, Event, WayHome};
+use self::input::Input;
+use crate::backend::Pool;
+use crate::batch::Failure;
+use crate::error::Error;
 use crate::run::{Run, TaskRecord};
-use crate::task::{Data, Delayed, Task};
-use crate::timing::{Moment, Stopwatch, TaskTimes};
-use crate::{trampoline, worker};
+use crate::task::Task;
+use crate::timing::{Moment, Stopwatch};
 
 /// Runs `tasks` on `pool`.
 ///
@@ -175,226 +180,5 @@ impl<R> Finished<R> {
             }
         }
         Ok(())
-    }
-}
-
-/// The caller's iterator, from which batches of calls of one function are pulled.
-struct Input<I, A, R> {
-    tasks: I,
-    /// A call that was pulled and was of another function than the ones before it.
-    held: Option<Delayed<A, R>>,
-}
-
-impl<T: Task, I: Iterator<Item = T>> Input<I, T::Arg, T::Output> {
-    fn new(tasks: I) -> Self {
-        Input { tasks, held: None }
-    }
-
-    /// How many tasks are left, where the iterator knows.
-    fn remaining(&self) -> Option<usize> {
-        match self.tasks.size_hint() {
-            (least, Some(most)) if least == most => Some(least),
-            _ => None,
-        }
-    }
-
-    /// Up to `most` calls of one function; none at the end. Where the iterator panics, the error
-    /// is how many it gave before, and the panic's message.
-    fn pull(&mut self, most: usize) -> Pulled<T::Arg, T::Output> {
-        let mut calls: Option<Calls<_, _>> = None;
-        let pulled = catch_unwind(AssertUnwindSafe(|| {
-            for _ in 0..most {
-                let held = self.held.take();
-                let Some(call) = held.or_else(|| self.tasks.next().map(Task::into_delayed)) else {
-                    break;
-                };
-                let calls = calls.get_or_insert(Calls {
-                    f: call.f,
-                    arguments: Vec::new(),
-                });
-                if calls.f as usize != call.f as usize {
-                    self.held = Some(call);
-                    break;
-                }
-                calls.arguments.push(call.arg);
-            }
-        }));
-        match pulled {
-            Ok(()) => Ok(calls),
-            Err(payload) => {
-                let before = calls.map_or(0, |calls| calls.arguments.len());
-                Err((before, error::panic_message(payload)))
-            }
-        }
-    }
-}
-
-type Pulled<A, R> = Result<Option<Calls<A, R>>, (usize, String)>;
-
-/// Calls of one function.
-struct Calls<A, R> {
-    f: fn(A) -> R,
-    arguments: Vec<A>,
-}
-
-/// How many tasks travel together: as many as take the pool's batch duration, by what the last
-/// batches took in their workers. Starts with one and at most doubles, after joblib's
-/// `AutoBatchingMixin` (joblib/_parallel_backends.py).
-struct BatchSize {
-    size: usize,
-    duration: Option<Duration>,
-    n_workers: usize,
-}
-
-impl BatchSize {
-    fn new(pool: &dyn Pool) -> Self {
-        BatchSize {
-            size: 1,
-            duration: pool.batch_duration(),
-            n_workers: pool.n_workers(),
-        }
-    }
-
-    /// The next batch's size. Towards the end batches get smaller, so that all workers end together
-    /// and no slow task has many waiting behind it.
-    fn next(&self, remaining: Option<usize>) -> usize {
-        let share = remaining.map_or(usize::MAX, |remaining| remaining / (4 * self.n_workers));
-        self.size.min(share).max(1)
-    }
-
-    fn learn(&mut self, times: &[TaskTimes]) {
-        let Some(duration) = self.duration else {
-            return;
-        };
-        let wall: Duration = times.iter().map(|times| times.wall).sum();
-        let tasks = times.len() as f64;
-        let fitting = tasks * duration.as_secs_f64() / wall.as_secs_f64().max(1e-9);
-        if wall > 2 * duration {
-            self.size = self.size.min(fitting as usize).max(1);
-        } else if wall < duration && times.len() >= self.size {
-            self.size = (2 * self.size).min(fitting as usize).max(self.size);
-        }
-    }
-}
-
-/// What a worker reports when a batch has ended.
-struct Event<R> {
-    tasks: Range<usize>,
-    ended: Result<Ended<R>, Error>,
-}
-
-/// A batch's outcomes, on their way home.
-enum Ended<R> {
-    Here(EndedHere<R>),
-    /// The message of a worker process, and where in it the outcomes begin.
-    Packed {
-        pid: u32,
-        message: Vec<u8>,
-        outcomes: usize,
-    },
-}
-
-/// A batch's outcomes, and who ran it.
-struct EndedHere<R> {
-    outcomes: Outcomes<R>,
-    pid: u32,
-    thread: String,
-}
-
-impl<R: Data> Ended<R> {
-    fn unpack(self, tasks: &Range<usize>) -> Result<EndedHere<R>, Error> {
-        match self {
-            Ended::Here(ended) => Ok(ended),
-            Ended::Packed {
-                pid,
-                message,
-                outcomes,
-            } => {
-                let outcomes = batch::read_outcomes(&message[outcomes..])
-                    .ok_or_else(|| Error::result(tasks.start, "the worker's message is torn"))?;
-                let thread = worker::MAIN_THREAD.to_owned();
-                Ok(EndedHere {
-                    outcomes,
-                    pid,
-                    thread,
-                })
-            }
-        }
-    }
-}
-
-/// Tasks of one function, with all that they need to be run and answered.
-struct Batch<A, R> {
-    calls: Calls<A, R>,
-    way_home: WayHome<R>,
-}
-
-/// Whom to tell what became of a batch.
-struct WayHome<R> {
-    tasks: Range<usize>,
-    events: Sender<Event<R>>,
-    cancelled: Arc<AtomicBool>,
-}
-
-impl<R> WayHome<R> {
-    fn is_wanted(&self) -> bool {
-        !self.cancelled.load(Ordering::Relaxed)
-    }
-
-    fn report(self, ended: Result<Ended<R>, Error>) {
-        let tasks = self.tasks;
-        // A caller that has gone away needs no answer.
-        let _ = self.events.send(Event { tasks, ended });
-    }
-}
-
-impl<A: Data, R: Data> Job for Batch<A, R> {
-    fn run(self: Box<Self>) {
-        let Batch { calls, way_home } = *self;
-        if !way_home.is_wanted() {
-            return;
-        }
-        let outcomes = batch::run(calls.f, calls.arguments, || way_home.is_wanted());
-        way_home.report(Ok(Ended::Here(EndedHere {
-            outcomes,
-            pid: std::process::id(),
-            thread: worker::thread_name(),
-        })));
-    }
-
-    fn pack(self: Box<Self>, mut message: Vec<u8>) -> Result<Packed, Error> {
-        let Batch { calls, way_home } = *self;
-        for (index, argument) in way_home.tasks.clone().zip(calls.arguments) {
-            batch::write_argument(&argument, &mut message)
-                .map_err(|reason| Error::argument(index, reason))?;
-        }
-        Ok(Packed {
-            message,
-            function: calls.f as usize,
-            trampoline: trampoline::address_of::<A, R>(),
-            answer: Box::new(way_home),
-        })
-    }
-}
-
-impl<R: Data> Answer for WayHome<R> {
-    fn tasks(&self) -> Range<usize> {
-        self.tasks.clone()
-    }
-
-    fn is_wanted(&self) -> bool {
-        WayHome::is_wanted(self)
-    }
-
-    fn done(self: Box<Self>, pid: u32, message: Vec<u8>, outcomes: usize) {
-        self.report(Ok(Ended::Packed {
-            pid,
-            message,
-            outcomes,
-        }));
-    }
-
-    fn failed(self: Box<Self>, error: Error) {
-        self.report(Err(error));
     }
 }

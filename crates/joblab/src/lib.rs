@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
+// Only pools of processes write tasks down, and they need Linux.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 mod backend;
 mod batch;
 mod codec;
+mod cpus;
 mod dispatch;
 mod display;
 mod error;
@@ -18,9 +21,10 @@ mod workload;
 
 pub use crate::{
     backend::Backend,
+    cpus::cpu_count,
     error::Error,
     gil::with_gil,
-    parallel::{Parallel, cpu_count},
+    parallel::Parallel,
     plot::{Figure, cost_against_length, cost_against_size, speedup, wall_vs_cpu},
     run::{Measured, Run, TaskRecord},
     task::{Data, Delayed, Task, delayed},

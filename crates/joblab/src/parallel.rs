@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::thread::available_parallelism;
 
 use crate::backend::{Backend, Pool};
+use crate::cpus::cpu_count;
 use crate::dispatch;
 use crate::error::Error;
 use crate::run::Run;
@@ -124,9 +124,4 @@ impl fmt::Debug for Parallel {
             self.n_jobs, self.backend
         )
     }
-}
-
-/// The number of CPUs that this process may use: affinity and the container's quota count.
-pub fn cpu_count() -> usize {
-    available_parallelism().map_or(1, usize::from)
 }

@@ -24,7 +24,16 @@ const STAGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("docs", &["doc", "--workspace", "--no-deps"]),
-    ("tests", &["test", "--workspace", "--", "--include-ignored"]),
+    (
+        "tests",
+        &[
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--",
+            "--include-ignored",
+        ],
+    ),
 ];
 
 /// Runs all stages, the notebooks last; a stage that fails does not hide what the others find.

@@ -503,6 +503,19 @@ fn a_library_that_was_deleted_or_built_anew_is_never_called() {
 }
 
 #[test]
+fn a_worker_that_runs_into_main_starts_no_workers_of_its_own() {
+    let name = "faults::a_worker_that_runs_into_main_starts_no_workers_of_its_own";
+    system::in_a_process_of_its_own(name, || {
+        // As in a program that was linked without the start-up code that takes this away.
+        // SAFETY: the harness's other thread waits for this one.
+        unsafe { std::env::set_var("JOBLAB_WORKER", "1") };
+        let error = pool(2).map(|n: u64| n, 0..3).unwrap_err();
+        assert!(error.to_string().contains("has run into main"), "{error}");
+        assert!(system::children().is_empty());
+    });
+}
+
+#[test]
 fn a_crash_in_every_other_call_never_stops_a_pool() {
     let parallel = pool(3);
     let mut seen = BTreeSet::new();

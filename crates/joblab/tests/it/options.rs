@@ -16,7 +16,7 @@ fn negative_n_jobs_count_from_all_cpus() {
 
 #[test]
 fn impossible_n_jobs_are_errors_that_say_what_is_valid() {
-    for backend in crate::BACKENDS {
+    for &backend in crate::BACKENDS {
         for n_jobs in [0, 4097, i32::MAX] {
             let parallel = Parallel::new(n_jobs).backend(backend);
             let error = parallel.map(|n: u64| n, 0..10).unwrap_err();
@@ -34,7 +34,7 @@ fn impossible_n_jobs_are_errors_that_say_what_is_valid() {
 
 #[test]
 fn backends_have_joblibs_names() {
-    for backend in crate::BACKENDS {
+    for &backend in crate::BACKENDS {
         assert_eq!(backend.to_string().parse::<Backend>().unwrap(), backend);
     }
     let error = "thread".parse::<Backend>().unwrap_err();

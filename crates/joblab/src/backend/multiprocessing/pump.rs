@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::child::Worker;
 use super::sys::{self, Interest};
 use super::{Parcel, Shared, lock};
+use crate::cpus::cpu_count;
 use crate::error::Error;
-use crate::parallel::cpu_count;
 
 /// How long a task whose call has failed may go on before its worker is stopped: a worker that is
 /// about to be free is worth more than a new one.
