@@ -31,7 +31,7 @@ fn threads_end_with_their_pool() {
     // worker-70 to worker-79 and worker-7: names that no other test's pool has.
     let parallel = Parallel::new(80);
     drop(parallel.map(|n: u64| n, 0..80).unwrap());
-    assert_eq!(system::threads("worker-7"), 11);
+    system::eventually("all have started", || system::threads("worker-7") == 11);
     drop(parallel);
     system::eventually("the threads end", || system::threads("worker-7") == 0);
 }
