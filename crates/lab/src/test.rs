@@ -34,6 +34,11 @@ const STAGES: &[(&str, &[&str])] = &[
             "--include-ignored",
         ],
     ),
+    // What the loop costs, and that it costs anything, depends on the optimiser.
+    (
+        "release",
+        &["test", "--release", "--package", "joblab", "--lib"],
+    ),
 ];
 
 /// Runs all stages, the notebooks last; a stage that fails does not hide what the others find.
