@@ -4,14 +4,7 @@ use std::time::Duration;
 
 use joblab::{Parallel, Timing, cost_against_length, cost_against_size, speedup, wall_vs_cpu};
 
-fn timing(wall: u64, cpu: u64, worker_cpu: u64) -> Timing {
-    let [wall, cpu, worker_cpu] = [wall, cpu, worker_cpu].map(Duration::from_millis);
-    Timing {
-        wall,
-        cpu,
-        worker_cpu,
-    }
-}
+use crate::timing::timing;
 
 #[test]
 fn bars_carry_their_numbers_labels_and_unit() {

@@ -7,7 +7,8 @@ use joblab::{Backend, Parallel, Timing, time, wait_loop_nogil, wait_loop_withgil
 
 pub(crate) const N: u64 = 900;
 
-fn timing(wall: u64, cpu: u64, worker_cpu: u64) -> Timing {
+/// A timing of so many milliseconds.
+pub(crate) fn timing(wall: u64, cpu: u64, worker_cpu: u64) -> Timing {
     let [wall, cpu, worker_cpu] = [wall, cpu, worker_cpu].map(Duration::from_millis);
     Timing {
         wall,
