@@ -69,6 +69,10 @@ TAP = f"""{{
 }};"""
 
 
+# The signals that asked for the end of the run.
+SIGNALS = []
+
+
 class Failure(Exception):
     """A notebook that did not pass: where, and why."""
 
@@ -144,6 +148,9 @@ class Session(NotebookClient):
         except CellTimeoutError:
             raise KernelLost(f"the cell took longer than {self.timeout} s") from None
         except DeadKernelError:
+            # nbclient takes a cancelled wait for the death of the kernel.
+            if SIGNALS:
+                raise asyncio.CancelledError from None
             raise KernelLost("the kernel died") from None
         if not self._reply_ok:
             return "the cell failed"
@@ -344,11 +351,10 @@ async def run_all(options):
 
 async def main(options):
     """Runs the notebooks; a signal ends kernel and run at once. Returns the exit status."""
-    received = []
     task = asyncio.current_task()
 
     def stop(number):
-        received.append(number)
+        SIGNALS.append(number)
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -356,7 +362,7 @@ async def main(options):
     try:
         return 1 if await run_all(options) else 0
     except asyncio.CancelledError:
-        return 128 + received[0]
+        return 128 + SIGNALS[0]
 
 
 def arguments():
