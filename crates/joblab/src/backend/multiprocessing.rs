@@ -133,9 +133,13 @@ impl Pool for Processes {
         }
         wire::seal(&mut frame);
         let frame = Arc::new(frame);
-        self.shared
-            .send(|inbox| inbox.parcels.push_back(Parcel { frame, answer }));
-        Ok(())
+        self.shared.send(|inbox| {
+            if inbox.closing {
+                return Err(Error::lost(answer.tasks().start));
+            }
+            inbox.parcels.push_back(Parcel { frame, answer });
+            Ok(())
+        })
     }
 
     fn stop_unwanted(&self) -> bool {
@@ -220,5 +224,21 @@ impl Shipping {
     /// The messages that tell a worker of all images from the given one on.
     fn frames_from(&self, first: usize) -> impl Iterator<Item = Arc<Vec<u8>>> {
         self.frames[first..].iter().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch;
+    use crate::task::delayed;
+
+    #[test]
+    fn a_call_on_a_pool_whose_io_thread_has_ended_is_an_error() {
+        let mut pool = Processes::start(1).unwrap();
+        pool.shared.send(|inbox| inbox.closing = true);
+        pool.pump.take().unwrap().join().unwrap();
+        let error = dispatch::run(&pool, [delayed(|n: u64| n, 1)]).unwrap_err();
+        assert!(error.to_string().contains("broke down"), "{error}");
     }
 }

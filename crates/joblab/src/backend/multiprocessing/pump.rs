@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::child::Worker;
 use super::sys::{self, Interest};
-use super::{Parcel, Shared, lock};
+use super::{Parcel, Shared, is_evcxr, lock};
 use crate::cpus::cpu_count;
 use crate::error::Error;
 
@@ -22,6 +22,7 @@ pub(super) fn run(n_jobs: usize, shared: &Shared, bell: UnixStream) {
     let pump = Pump {
         n_jobs,
         shared,
+        is_evcxr: is_evcxr(),
         waiting: VecDeque::new(),
         workers: Vec::new(),
     };
@@ -44,6 +45,7 @@ impl Drop for CloseInbox<'_> {
 struct Pump<'a> {
     n_jobs: usize,
     shared: &'a Shared,
+    is_evcxr: bool,
     waiting: VecDeque<Parcel>,
     workers: Vec<Worker>,
 }
@@ -153,7 +155,7 @@ impl Pump<'_> {
         let mut sources = vec![Source::Bell];
         let mut files = vec![(bell.as_fd(), Interest::Read)];
         let kernel = io::stdin();
-        if super::is_evcxr() {
+        if self.is_evcxr {
             // evcxr's runtime gets its orders from the kernel on standard input.
             sources.push(Source::Kernel);
             files.push((kernel.as_fd(), Interest::HangUp));

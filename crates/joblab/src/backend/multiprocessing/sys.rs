@@ -116,30 +116,3 @@ pub(super) fn default_crash_handlers() {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
-
-/// Removes a variable from the environment.
-///
-/// # Safety
-/// No other thread may be running.
-pub(super) unsafe fn remove_variable(name: &str) {
-    // SAFETY: the caller's promise.
-    unsafe { std::env::remove_var(name) }
-}
-
-/// Runs `f` before `main`: in a program as it starts, in a library as it is loaded.
-///
-/// The linker keeps a `#[used]` static of this section, and the loader calls each function that
-/// one of them names (System V ABI, "Initialization and Termination Functions").
-macro_rules! at_start {
-    ($f:expr) => {
-        #[used]
-        #[unsafe(link_section = ".init_array")]
-        static AT_START: extern "C" fn() = {
-            extern "C" fn start() {
-                $f();
-            }
-            start
-        };
-    };
-}
-pub(super) use at_start;

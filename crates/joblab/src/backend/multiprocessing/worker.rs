@@ -50,14 +50,21 @@ pub(super) fn entry_address() -> usize {
     joblab_worker as *const c_void as usize
 }
 
-sys::at_start!(|| {
+/// Runs [`at_start`] before `main`: in a program as it starts, in a library as it is loaded. The
+/// linker keeps a `#[used]` static of this section, and the loader calls each function that one of
+/// them names (System V ABI, "Initialization and Termination Functions").
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_START: extern "C" fn() = at_start;
+
+extern "C" fn at_start() {
     if std::env::var_os(VARIABLE).is_some() {
         // SAFETY: a program has no other threads before `main`. In a library that is loaded later
         // the variable is not set: it was removed here before anything else could run.
-        unsafe { sys::remove_variable(VARIABLE) };
+        unsafe { std::env::remove_var(VARIABLE) };
         be_a_worker();
     }
-});
+}
 
 /// The stack that tasks have, as much as a program's main thread has.
 const STACK: usize = 8 << 20;
