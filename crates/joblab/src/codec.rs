@@ -2,25 +2,68 @@
 //!
 //! MessagePack, with the names of fields: it says of what kind each value is, so that it carries
 //! whatever serde does, untagged and flattened types included, and it builds in half the time of
-//! formats that bring serde's derive macros, which every notebook would wait for.
+//! formats that bring serde's derive macros, which every notebook would wait for. Only a value that is
+//! a [list of numbers](numbers) as a whole is carried as its bytes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rmp_serde::config::BytesMode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Appends a value to bytes. The error says why serde refuses it.
-pub(crate) fn append<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
-    let mut serializer = rmp_serde::Serializer::new(bytes)
-        .with_struct_map()
-        .with_bytes(BytesMode::ForceAll);
-    value
-        .serialize(&mut serializer)
-        .map_err(|error| error.to_string())
+use crate::error::panic_message;
+use crate::numbers;
+use crate::parts::{PartReader, Sink};
+use crate::travel::{self, Kept};
+
+/// Writes a value. The error says why serde refuses it.
+pub(crate) fn append<T: Serialize + 'static>(value: &T, sink: &mut Sink<'_>) -> Result<(), String> {
+    if let Some(written) = numbers::write(value, sink) {
+        return written.map_err(|error| error.to_string());
+    }
+    let mut serializer =
+        rmp_serde::Serializer::new(sink).with_struct_map().with_bytes(BytesMode::ForceAll);
+    carried(|| value.serialize(&mut serializer))
+}
+
+/// A value as bytes, and the shared memory that is in it.
+pub(crate) struct Written {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) kept: Kept,
+}
+
+/// Writes a value into bytes of its own.
+pub(crate) fn write<T: Serialize + 'static>(value: &T) -> Result<Written, String> {
+    let (mut bytes, mut kept) = (Vec::new(), Vec::new());
+    travel::collecting(&mut kept, || append(value, &mut Sink::growing(&mut bytes)))?;
+    Ok(Written { bytes, kept })
 }
 
 /// Reads a value from bytes that [`append`] wrote.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
+pub(crate) fn read<T: DeserializeOwned + 'static>(mut bytes: &[u8]) -> Result<T, String> {
+    if let Some(list) = numbers::read(&mut bytes) {
+        return list.map_err(|error| error.to_string());
+    }
+    carried(|| rmp_serde::from_slice(bytes))
+}
+
+/// Does the same while the bytes come in.
+pub(crate) fn read_from<T: DeserializeOwned + 'static>(
+    mut reader: PartReader<'_>,
+) -> Result<T, String> {
+    if let Some(list) = numbers::read(&mut reader) {
+        return list.map_err(|error| error.to_string());
+    }
+    carried(|| rmp_serde::from_read(reader))
+}
+
+/// Reads or writes a value. The code that does is the user's, who wrote or derived it for the type:
+/// if it panics, the value cannot be carried.
+fn carried<T, E: ToString>(work: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(payload) => Err(format!("it panicked: {}", panic_message(payload))),
+    }
 }
 
 #[cfg(test)]
@@ -33,9 +76,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
+    fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug + 'static>(value: T) {
         let mut bytes = b"in front".to_vec();
-        append(&value, &mut bytes).unwrap();
+        append(&value, &mut Sink::growing(&mut bytes)).unwrap();
         assert_eq!(read::<T>(&bytes[8..]), Ok(value));
     }
 
@@ -75,11 +118,7 @@ mod tests {
         survives(Untagged::Number(-1));
         survives(Untagged::Words(vec!["a".to_owned()]));
         survives(Err::<u8, String>("no".to_owned()));
-        survives(Outer {
-            inner: Inner { x: 0.5, y: () },
-            maybe: None,
-            result: Ok(Some('x')),
-        });
+        survives(Outer { inner: Inner { x: 0.5, y: () }, maybe: None, result: Ok(Some('x')) });
     }
 
     #[test]
@@ -91,7 +130,7 @@ mod tests {
                 Err(serde::ser::Error::custom("not me"))
             }
         }
-        let error = append(&Refused, &mut Vec::new()).unwrap_err();
+        let error = append(&Refused, &mut Sink::growing(&mut Vec::new())).unwrap_err();
         assert!(error.contains("not me"), "{error}");
         assert!(read::<u64>(&[]).is_err());
         assert!(read::<String>(&[0xff, 0xff]).is_err());

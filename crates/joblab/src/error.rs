@@ -1,9 +1,12 @@
 //! The one error type: what happened, to which task, and what to do.
 
 use std::any::Any;
-use std::fmt::{self, Display};
+use std::fmt::{self, Debug, Display};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::lock::lock;
 
 /// Why a call failed. The message names the task and the remedy.
 ///
@@ -11,156 +14,264 @@ use std::sync::{Mutex, PoisonError};
 /// in `?`.
 pub struct Error {
     kind: Kind,
+    task: Option<usize>,
+    message: String,
     /// `Vec<(usize, R)>`: the results of tasks that had finished. The lock only makes it `Sync`.
     finished: Mutex<Option<Box<dyn Any + Send>>>,
+    /// The task's own error, as it returned it.
+    cause: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
+/// What a program may want to tell apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    NJobs {
-        asked: i32,
-        most: usize,
-    },
-    UnknownBackend {
-        name: String,
-        known: Vec<String>,
-    },
-    Pool {
-        n_jobs: usize,
-        reason: String,
-    },
-    Input {
-        index: usize,
-        message: String,
-    },
-    Argument {
-        index: usize,
-        reason: String,
-    },
-    Function {
-        index: usize,
-        reason: String,
-    },
-    Panic {
-        index: usize,
-        place: String,
-        message: String,
-    },
-    Result {
-        index: usize,
-        reason: String,
-    },
-    Died {
-        tasks: Range<usize>,
-        pid: u32,
-        how: String,
-    },
-    Start {
-        how: String,
-    },
-    Lost {
-        index: usize,
-    },
-    Figure {
-        reason: String,
-    },
+    Invalid,
+    Panic,
+    Death,
+    Failure,
+    Timeout,
+    Cancelled,
+    Other,
 }
 
 impl Error {
-    pub(crate) fn n_jobs(asked: i32, most: usize) -> Self {
-        Kind::NJobs { asked, most }.into()
+    fn new(kind: Kind, task: Option<usize>, message: String) -> Self {
+        let (finished, cause) = (Mutex::default(), Mutex::default());
+        Error { kind, task, message, finished, cause }
     }
 
-    pub(crate) fn unknown_backend(name: &str, known: Vec<String>) -> Self {
-        let name = name.to_owned();
-        Kind::UnknownBackend { name, known }.into()
+    pub(crate) fn n_jobs(asked: i32, most: usize) -> Self {
+        let message = format!(
+            "n_jobs = {asked} has no meaning: give 1 to {most} for that many workers, \
+             -1 for as many as there are CPUs, -2 for all CPUs but one"
+        );
+        Error::new(Kind::Invalid, None, message)
+    }
+
+    /// For an option that is zero and must not be.
+    pub(crate) fn zero(option: &str, range: &str) -> Self {
+        let message = format!("{option} = 0 has no meaning: give {range}");
+        Error::new(Kind::Invalid, None, message)
+    }
+
+    pub(crate) fn unknown_backend(name: &str, known: &[String]) -> Self {
+        let known = known.join(", ");
+        let message = format!("{name:?} is no backend: the backends are {known}");
+        Error::new(Kind::Invalid, None, message)
+    }
+
+    pub(crate) fn shared_retries() -> Self {
+        let message = "retries has no meaning with sharedmem, whose inputs may be borrowed and \
+                       cannot be kept for another attempt: leave it out, or use map";
+        Error::new(Kind::Invalid, None, message.to_owned())
+    }
+
+    pub(crate) fn nested(depth: usize) -> Self {
+        let message = format!(
+            "{depth} calls of Parallel are nested in each other's tasks, which looks like a \
+             recursion without an end; let inner tasks call functions directly"
+        );
+        Error::new(Kind::Invalid, None, message)
     }
 
     pub(crate) fn pool(n_jobs: usize, reason: impl Display) -> Self {
-        let reason = reason.to_string();
-        Kind::Pool { n_jobs, reason }.into()
+        let message = format!(
+            "a pool of {n_jobs} workers could not be started: {reason}. \
+             Ask for fewer workers, or close programs that use many threads, processes or files"
+        );
+        Error::new(Kind::Other, None, message)
     }
 
-    pub(crate) fn input(index: usize, message: String) -> Self {
-        Kind::Input { index, message }.into()
+    pub(crate) fn no_workers() -> Self {
+        let message = "the pool has no workers: n_workers must be at least 1".to_owned();
+        Error::new(Kind::Invalid, None, message)
+    }
+
+    pub(crate) fn memory(numbers: usize, reason: impl Display) -> Self {
+        let message = format!("there is no shared memory for {numbers} numbers: {reason}");
+        Error::new(Kind::Other, None, message)
+    }
+
+    pub(crate) fn parts(parts: usize) -> Self {
+        let message = format!(
+            "{parts} parts are not given back: join when the call that has them is over, and no \
+             variable holds one"
+        );
+        Error::new(Kind::Other, None, message)
+    }
+
+    /// An error of a [`Pool`](crate::Pool) of your own.
+    pub fn other(reason: impl Display) -> Self {
+        Error::new(Kind::Other, None, reason.to_string())
+    }
+
+    pub(crate) fn start(how: impl Display) -> Self {
+        let message = format!("a worker process could not be started: {how}");
+        Error::new(Kind::Other, None, message)
+    }
+
+    pub(crate) fn input(index: usize, message: &str) -> Self {
+        let message = format!(
+            "the iterator of tasks panicked when it was asked for task {index}: {message}. \
+             The pool can be used again"
+        );
+        Error::new(Kind::Other, Some(index), message)
     }
 
     pub(crate) fn argument(index: usize, reason: impl Display) -> Self {
-        let reason = reason.to_string();
-        Kind::Argument { index, reason }.into()
+        let message = format!(
+            "the argument of task {index} cannot be sent to another process: {reason}. \
+             The task has not run; send a type that serde can write, or use threads"
+        );
+        Error::new(Kind::Other, Some(index), message)
     }
 
-    pub(crate) fn function(index: usize, reason: String) -> Self {
-        Kind::Function { index, reason }.into()
+    pub(crate) fn function(index: usize, reason: impl Display) -> Self {
+        let message =
+            format!("the function of task {index} cannot run in another process: {reason}");
+        Error::new(Kind::Other, Some(index), message)
+    }
+
+    pub(crate) fn state(index: usize, reason: impl Display) -> Self {
+        let message = format!("task {index} did not run, since its worker has no state: {reason}");
+        Error::new(Kind::Panic, Some(index), message)
     }
 
     pub(crate) fn panic(index: usize, thread: &str, pid: u32, message: &str) -> Self {
-        let place = format!("thread {thread} of process {pid}");
-        let message = message.to_owned();
-        Kind::Panic {
-            index,
-            place,
-            message,
+        let message = format!(
+            "task {index} panicked in thread {thread} of process {pid}: {message}. \
+             The pool can be used again"
+        );
+        Error::new(Kind::Panic, Some(index), message)
+    }
+
+    /// For a task that returned an error of its own.
+    pub(crate) fn failure<E: Debug + Send + 'static>(index: usize, cause: E) -> Self {
+        let message = format!("task {index} failed: {cause:?}");
+        Error {
+            cause: Mutex::new(Some(Box::new(cause))),
+            ..Error::new(Kind::Failure, Some(index), message)
         }
-        .into()
     }
 
     pub(crate) fn result(index: usize, reason: impl Display) -> Self {
-        let reason = reason.to_string();
-        Kind::Result { index, reason }.into()
+        let message = format!(
+            "the result of task {index} did not come home: {reason}. \
+             Return a type that serde reads as it writes, or use threads"
+        );
+        Error::new(Kind::Other, Some(index), message)
     }
 
-    pub(crate) fn died(tasks: Range<usize>, pid: u32, how: String) -> Self {
-        Kind::Died { tasks, pid, how }.into()
+    pub(crate) fn died(tasks: &Range<usize>, worker: &str, how: &str) -> Self {
+        // Short tasks travel together, and a dead worker cannot say how far it came.
+        let which = match tasks.len() {
+            1 => format!("task {}", tasks.start),
+            _ => format!("one of tasks {} to {}", tasks.start, tasks.end - 1),
+        };
+        let message = format!(
+            "{worker} {how} while it ran {which}. \
+             The pool replaces the worker and can be used again"
+        );
+        Error::new(Kind::Death, Some(tasks.start), message)
     }
 
-    pub(crate) fn start(how: String) -> Self {
-        Kind::Start { how }.into()
+    pub(crate) fn task_timeout(index: usize, limit: Duration, end: &str) -> Self {
+        let message = format!("task {index} ran for longer than task_timeout = {limit:?}; {end}");
+        Error::new(Kind::Timeout, Some(index), message)
+    }
+
+    pub(crate) fn timeout(option: &str, limit: Duration) -> Self {
+        let what = match option {
+            "stall_timeout" => "no task had ended for",
+            _ => "the call had not ended after",
+        };
+        let message = format!("{what} {option} = {limit:?}; take_finished gives what had ended");
+        Error::new(Kind::Timeout, None, message)
+    }
+
+    pub(crate) fn cancelled(done: usize) -> Self {
+        let message = format!(
+            "the call was cancelled after {done} tasks had ended; take_finished gives their results"
+        );
+        Error::new(Kind::Cancelled, None, message)
     }
 
     pub(crate) fn lost(index: usize) -> Self {
-        Kind::Lost { index }.into()
+        let message =
+            format!("the pool broke down before task {index} was answered; make a new Parallel");
+        Error::new(Kind::Other, Some(index), message)
+    }
+
+    pub(crate) fn no_dask(looked_at: &str) -> Self {
+        let message = format!(
+            "Backend::Dask needs a Python that has the package `distributed`, and there is none \
+             (tried: {looked_at}). Install it with `python3 -m pip install distributed`, or name \
+             such a Python in JOBLAB_PYTHON"
+        );
+        Error::new(Kind::Other, None, message)
+    }
+
+    pub(crate) fn dask(reason: &str) -> Self {
+        let message = format!(
+            "the Dask cluster cannot be used: {reason}. Look at the scheduler's log, and make a \
+             new Parallel when it is there again"
+        );
+        Error::new(Kind::Other, None, message)
+    }
+
+    /// For what went wrong in Dask and not in the task.
+    pub(crate) fn dask_task(index: usize, reason: &str) -> Self {
+        let message = format!("Dask did not run task {index}: {reason}");
+        Error::new(Kind::Other, Some(index), message)
     }
 
     pub(crate) fn figure(reason: impl Display) -> Self {
-        let reason = reason.to_string();
-        Kind::Figure { reason }.into()
+        let message = format!("the figure could not be made: {reason}");
+        Error::new(Kind::Other, None, message)
+    }
+
+    pub(crate) fn add(&mut self, more: &str) {
+        self.message = format!("{}; {more}", self.message);
     }
 
     pub(crate) fn with_finished<R: Send + 'static>(self, finished: Vec<(usize, R)>) -> Self {
-        Error {
-            finished: Mutex::new(Some(Box::new(finished))),
-            ..self
-        }
+        Error { finished: Mutex::new(Some(Box::new(finished))), ..self }
     }
 
     /// The index of the task that the error is about, from 0 in the order of the list; the first of
     /// them where it is about several that travelled together.
     pub fn task_index(&self) -> Option<usize> {
-        match self.kind {
-            Kind::Input { index, .. }
-            | Kind::Argument { index, .. }
-            | Kind::Function { index, .. }
-            | Kind::Panic { index, .. }
-            | Kind::Result { index, .. }
-            | Kind::Lost { index } => Some(index),
-            Kind::Died { ref tasks, .. } => Some(tasks.start),
-            _ => None,
-        }
+        self.task
     }
 
     /// Whether a task panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.kind, Kind::Panic { .. })
+        self.kind == Kind::Panic
     }
 
     /// Whether a worker process ended while it ran a task.
     pub fn is_worker_death(&self) -> bool {
-        matches!(self.kind, Kind::Died { .. })
+        self.kind == Kind::Death
+    }
+
+    /// Whether a task returned an error of its own; [`take_cause`](Self::take_cause) has it.
+    pub fn is_failure(&self) -> bool {
+        self.kind == Kind::Failure
+    }
+
+    /// Whether a task or the call took longer than it may.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// Whether the call was cancelled by its token.
+    pub fn is_cancelled(&self) -> bool {
+        self.kind == Kind::Cancelled
     }
 
     /// Whether the call was asked for something that makes no sense, so that nothing ran.
     pub fn is_invalid(&self) -> bool {
-        matches!(self.kind, Kind::NJobs { .. } | Kind::UnknownBackend { .. })
+        self.kind == Kind::Invalid
     }
 
     /// Takes the results of the tasks that had finished, each with its index, in the order of the
@@ -176,100 +287,35 @@ impl Error {
     /// assert_eq!(error.take_finished::<i64>(), [(0, 20), (1, 10)]);
     /// ```
     pub fn take_finished<R: 'static>(&self) -> Vec<(usize, R)> {
-        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        match finished.take().map(|results| results.downcast()) {
-            Some(Ok(results)) => *results,
-            Some(Err(results)) => {
-                *finished = Some(results);
-                Vec::new()
-            }
-            None => Vec::new(),
-        }
+        take(&self.finished).unwrap_or_default()
+    }
+
+    /// Takes the error that the task returned, as it was. `E` is its type; with another one, or the
+    /// second time, there is none.
+    pub fn take_cause<E: 'static>(&self) -> Option<E> {
+        take(&self.cause)
     }
 }
 
-impl From<Kind> for Error {
-    fn from(kind: Kind) -> Self {
-        Error {
-            kind,
-            finished: Mutex::new(None),
+/// Takes a value out if it is of this type.
+fn take<T: 'static>(value: &Mutex<Option<Box<dyn Any + Send>>>) -> Option<T> {
+    let mut value = lock(value);
+    match value.take()?.downcast() {
+        Ok(taken) => Some(*taken),
+        Err(other) => {
+            *value = Some(other);
+            None
         }
     }
 }
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::NJobs { asked, most } => write!(
-                f,
-                "n_jobs = {asked} has no meaning: give 1 to {most} for that many workers, \
-                 -1 for as many as there are CPUs, -2 for all CPUs but one"
-            ),
-            Kind::UnknownBackend { name, known } => {
-                write!(
-                    f,
-                    "{name:?} is no backend: the backends are {}",
-                    known.join(", ")
-                )
-            }
-            Kind::Pool { n_jobs, reason } => write!(
-                f,
-                "a pool of {n_jobs} workers could not be started: {reason}. \
-                 Ask for fewer workers, or close programs that use many threads, processes or files"
-            ),
-            Kind::Input { index, message } => write!(
-                f,
-                "the iterator of tasks panicked when it was asked for task {index}: {message}. \
-                 The pool can be used again"
-            ),
-            Kind::Argument { index, reason } => write!(
-                f,
-                "the argument of task {index} cannot be sent to another process: {reason}. \
-                 The task has not run; send a type that serde can write, or use threads"
-            ),
-            Kind::Function { index, reason } => {
-                write!(
-                    f,
-                    "the function of task {index} cannot run in another process: {reason}"
-                )
-            }
-            Kind::Panic {
-                index,
-                place,
-                message,
-            } => write!(
-                f,
-                "task {index} panicked in {place}: {message}. \
-                 Tasks that had not started were dropped; the pool can be used again"
-            ),
-            Kind::Result { index, reason } => write!(
-                f,
-                "the result of task {index} did not come home: {reason}. \
-                 Return a type that serde reads as it writes, or use threads"
-            ),
-            Kind::Died { tasks, pid, how } => {
-                write!(f, "worker process {pid} {how} while it ran ")?;
-                match tasks.len() {
-                    1 => write!(f, "task {}", tasks.start)?,
-                    // Short tasks travel together, and a dead worker cannot say how far it came.
-                    _ => write!(f, "one of tasks {} to {}", tasks.start, tasks.end - 1)?,
-                }
-                f.write_str(
-                    ". Tasks that had not started were dropped; the pool replaces the worker and \
-                     can be used again",
-                )
-            }
-            Kind::Start { how } => write!(f, "a worker process could not be started: {how}"),
-            Kind::Lost { index } => write!(
-                f,
-                "the pool broke down before task {index} was answered; make a new Parallel"
-            ),
-            Kind::Figure { reason } => write!(f, "the figure could not be made: {reason}"),
-        }
+        f.write_str(&self.message)
     }
 }
 
-impl fmt::Debug for Error {
+impl Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(self, f)
     }

@@ -1,7 +1,10 @@
 //! What a call gives back: the results, and who did what when.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::table::Summary;
 use crate::timing::{Moment, TaskTimes, Timing};
 
 /// The outcome of a call of [`Parallel::run`](crate::Parallel::run) or
@@ -17,6 +20,28 @@ pub struct Run<R> {
     pub tasks: Vec<TaskRecord>,
     /// The number of workers in the pool: tasks that could run at the same time.
     pub n_workers: usize,
+}
+
+impl<R> Run<R> {
+    /// An estimate of the speedup without a run on one worker: CPU time of the tasks / wall time.
+    ///
+    /// One worker alone is taken to need as much CPU time, though tasks often run slower beside
+    /// others, and never to wait, though it too would wait for a disk. Where there has been a run
+    /// on one worker, [`Timing::speedup`] tells. The estimated efficiency is this / `n_workers`.
+    pub fn estimated_speedup(&self) -> f64 {
+        self.summary().speedup()
+    }
+
+    pub(crate) fn summary(&self) -> Summary<'_> {
+        Summary { timing: self.timing, tasks: &self.tasks, n_workers: self.n_workers }
+    }
+}
+
+/// A table of the run's numbers, for terminals.
+impl<R> fmt::Display for Run<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary().text())
+    }
 }
 
 /// What can be drawn as bars of time: a [`Run`], or a [`Timing`] of work that was not spread.
@@ -66,11 +91,14 @@ pub struct TaskRecord {
     /// The process that ran it.
     pub pid: u32,
     /// The name of the thread that ran it.
-    pub thread: String,
+    pub thread: Arc<str>,
     /// From the start of the call to the start of the task.
     pub start: Duration,
     /// Wall time of the task.
     pub wall: Duration,
+    /// Bytes of argument and result that were carried to the worker and back: what a shared slice saves.
+    /// 0 where they were moved within this process, and where the task failed.
+    pub carried: u64,
     /// CPU time of the task: of the thread that ran it, user and system.
     pub cpu: Duration,
 }
@@ -79,8 +107,9 @@ impl TaskRecord {
     pub(crate) fn new(
         index: usize,
         pid: u32,
-        thread: String,
+        thread: Arc<str>,
         times: &TaskTimes,
+        carried: u64,
         origin: Moment,
     ) -> Self {
         TaskRecord {
@@ -90,6 +119,7 @@ impl TaskRecord {
             start: times.start.since(origin),
             wall: times.wall,
             cpu: times.cpu,
+            carried,
         }
     }
 }

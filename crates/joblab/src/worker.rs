@@ -6,6 +6,15 @@ pub(crate) const MAIN_THREAD: &str = "main";
 /// that all copies of this crate in a process share.
 pub(crate) const PROCESS_NAME: &str = "JOBLAB_PROCESS_NAME";
 
+/// The variable that evcxr's kernel sets for its runtime.
+pub(crate) const RUNTIME: &str = "EVCXR_IS_RUNTIME";
+
+/// Whether this process runs a notebook's cells, or is a worker of one that does: evcxr's kernel sets
+/// the variable, and children inherit it.
+pub(crate) fn is_evcxr() -> bool {
+    std::env::var_os(RUNTIME).is_some()
+}
+
 /// The current thread's name; `main` for the one that the process started with.
 pub(crate) fn thread_name() -> String {
     match std::thread::current().name() {

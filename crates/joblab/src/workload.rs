@@ -89,9 +89,6 @@ mod tests {
             least.unwrap_or_default().as_secs_f64()
         };
         let ratio = cost(800) / cost(400);
-        assert!(
-            (6.0..=10.0).contains(&ratio),
-            "2^3 = 8, measured {ratio:.2}"
-        );
+        assert!((6.0..=10.0).contains(&ratio), "2^3 = 8, measured {ratio:.2}");
     }
 }

@@ -1,28 +1,34 @@
 //! No pool at all: the calling thread does the work.
 
-use std::time::Duration;
-
-use crate::backend::{Job, Pool};
+use crate::backend::{InScope, Job, Pool, SharedMemory, Spawn};
 use crate::error::Error;
 
-pub(super) struct Caller;
+pub(crate) struct Caller;
 
 impl Pool for Caller {
     fn n_workers(&self) -> usize {
         1
     }
 
+    fn submit(&self, job: Job) -> Result<(), Error> {
+        job.run();
+        Ok(())
+    }
+
     /// One: the next task is not even made before the last one has run.
     fn look_ahead(&self) -> usize {
         1
     }
+}
 
-    fn batch_duration(&self) -> Option<Duration> {
-        None
+impl SharedMemory for Caller {
+    fn scope<'scope>(&self, call: InScope<'_, 'scope>) {
+        call(self);
     }
+}
 
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
-        job.run();
-        Ok(())
+impl<'scope> Spawn<'scope> for Caller {
+    fn spawn(&self, work: Box<dyn FnOnce() + Send + 'scope>) {
+        work();
     }
 }

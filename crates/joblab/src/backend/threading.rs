@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ScopeFifo, ThreadPool, ThreadPoolBuilder};
 
-use crate::backend::{Job, Pool};
+use crate::backend::{InScope, Job, Pool, SharedMemory, Spawn};
 use crate::error::Error;
 
 pub(super) struct Threads(ThreadPool);
@@ -30,9 +30,21 @@ impl Pool for Threads {
         Some(Duration::from_micros(100))
     }
 
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
+    fn submit(&self, job: Job) -> Result<(), Error> {
         // First in, first out: tasks start in the order of the list.
         self.0.spawn_fifo(move || job.run());
         Ok(())
+    }
+}
+
+impl SharedMemory for Threads {
+    fn scope<'scope>(&self, call: InScope<'_, 'scope>) {
+        self.0.in_place_scope_fifo(|scope| call(scope));
+    }
+}
+
+impl<'scope> Spawn<'scope> for ScopeFifo<'scope> {
+    fn spawn(&self, work: Box<dyn FnOnce() + Send + 'scope>) {
+        self.spawn_fifo(move |_| work());
     }
 }

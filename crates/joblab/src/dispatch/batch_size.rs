@@ -9,16 +9,20 @@ use crate::timing::TaskTimes;
 /// batches took in their workers. Starts with one and at most doubles, after joblib's
 /// `AutoBatchingMixin` (joblib/_parallel_backends.py).
 pub(super) struct BatchSize {
-    size: usize,
+    pub(super) size: usize,
+    /// None where the size is fixed.
     duration: Option<Duration>,
     n_workers: usize,
 }
 
 impl BatchSize {
-    pub(super) fn new(pool: &dyn Pool) -> Self {
+    pub(super) fn new(pool: &dyn Pool, fixed: Option<usize>) -> Self {
         BatchSize {
-            size: 1,
-            duration: pool.batch_duration(),
+            size: fixed.unwrap_or(1),
+            duration: match fixed {
+                Some(_) => None,
+                None => pool.batch_duration(),
+            },
             n_workers: pool.n_workers(),
         }
     }
@@ -26,8 +30,10 @@ impl BatchSize {
     /// The next batch's size. Towards the end batches get smaller, so that all workers end together
     /// and no slow task has many waiting behind it.
     pub(super) fn next(&self, remaining: Option<usize>) -> usize {
-        let share = remaining.map_or(usize::MAX, |remaining| remaining / (4 * self.n_workers));
-        self.size.min(share).max(1)
+        match (self.duration, remaining) {
+            (Some(_), Some(remaining)) => self.size.min(remaining / (4 * self.n_workers)).max(1),
+            _ => self.size,
+        }
     }
 
     pub(super) fn learn(&mut self, times: &[TaskTimes]) {

@@ -1,19 +1,23 @@
 //! How a time or a ratio changes, as lines: against the number of workers, the size of an argument,
 //! the length of a task.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use plotters::coord::Shift;
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-use super::{
-    BLUE, DrawResult, FONT, Figure, GREEN, GRID, INK, ORANGE, PAPER, VERMILION, draw_key, unit_of,
+use super::Figure;
+use super::chart::{Axis, Chart, Mark, key};
+use super::look::{
+    BLUE, DrawResult, GREEN, GREY, INK, MARGIN, ORANGE, Page, VERMILION, WIDTH, line,
 };
+use crate::cpus::cpu_count;
 use crate::error::Error;
 use crate::run::Measured;
+use crate::units::{bytes, number, short, time};
 
+const HEIGHT: i32 = 380;
+/// Where the lines' charts end, above the labels and the title of their x axis.
+const BOTTOM: i32 = HEIGHT - 62;
 const COLOURS: [RGBColor; 4] = [BLUE, ORANGE, GREEN, VERMILION];
 
 /// A labelled line.
@@ -22,10 +26,23 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
-/// Draws speedup and efficiency against the number of workers, with the ideal dashed.
+impl Line {
+    fn new<T>(
+        (label, points): (impl Into<String>, impl IntoIterator<Item = T>),
+        point: impl Fn(T) -> (f64, f64),
+    ) -> Self {
+        Line { label: label.into(), points: points.into_iter().map(point).collect() }
+    }
+}
+
+/// Draws speedup and efficiency against the number of workers, with the ideal dashed, and
+/// Amdahl's law as a thin line of each line's colour.
 ///
 /// Speedup is `T(baseline) / T(n)`, efficiency is speedup / n, where n is each run's number of
-/// workers and T its wall time. Ideal is a speedup of n: an efficiency of 1.
+/// workers and T its wall time. Ideal is a speedup of n: an efficiency of 1. Amdahl's law,
+/// `T(n) / T(baseline) = s + (1 - s) / n`, takes the serial fraction s that fits best (least
+/// squares) to the runs with no more workers than there are CPUs: more cannot be faster, however
+/// little is serial.
 ///
 /// # Errors
 /// Where there is no run to draw, or more than four lines of them.
@@ -34,74 +51,66 @@ pub fn speedup<L: Into<String>, R: IntoIterator<Item: Measured>>(
     lines: impl IntoIterator<Item = (L, R)>,
 ) -> Result<Figure, Error> {
     let baseline = baseline.timing();
-    let speedups = checked(lines.into_iter().map(|(label, runs)| {
-        Line {
-            label: label.into(),
-            points: runs
-                .into_iter()
-                .map(|run| (run.n_workers() as f64, run.timing().speedup(&baseline)))
-                .collect(),
-        }
-    }))?;
-    let efficiencies: Vec<Line> = speedups
-        .iter()
-        .map(|line| Line {
-            label: line.label.clone(),
-            points: line
-                .points
-                .iter()
-                .map(|&(n, speedup)| (n, speedup / n))
-                .collect(),
-        })
-        .collect();
-    let mut description = String::from("Speedup against the number of workers.");
-    describe(
-        &mut description,
-        &speedups,
-        |n| format!("{n}"),
-        |ratio| format!("{ratio:.2}"),
-    );
-    let most = speedups
-        .iter()
-        .flat_map(|line| &line.points)
-        .map(|point| point.0)
-        .fold(1.0, f64::max);
-    Figure::draw(description, |page| {
-        let (left, right) = page.split_horizontally(page.dim_in_pixel().0 / 2);
-        for (half, title, lines, ideal, top) in [
-            (
-                &left,
-                "speedup",
-                &speedups,
-                [(1.0, 1.0), (most, most)],
-                most,
-            ),
-            (
-                &right,
-                "efficiency",
-                &efficiencies,
-                [(1.0, 1.0), (most, 1.0)],
-                1.0,
-            ),
+    let point = |run: R::Item| (run.n_workers() as f64, run.timing().speedup(&baseline));
+    draw_speedup(&lines.into_iter().map(|line| Line::new(line, point)).collect::<Vec<_>>())
+}
+
+fn draw_speedup(lines: &[Line]) -> Result<Figure, Error> {
+    check(lines)?;
+    let most = most_of(lines, |point| point.0).max(1.0);
+    let fit = |line: &Line| serial_fraction(&line.points, cpu_count() as f64);
+    let serial: Option<Vec<f64>> = lines.iter().map(fit).collect();
+    let law = serial.as_ref().map(|serial| {
+        let percent = |s| format!("{:.0} %", 100.0 * s);
+        let percents: Vec<_> = serial.iter().map(percent).collect();
+        format!("Amdahl's law, {} serial", percents.join(", "))
+    });
+    let title = "Speedup against the number of workers.";
+    let mut description = describe(title, lines, &short, &number);
+    description.extend(law.iter().map(|law| format!(" {law}.")));
+
+    Figure::draw(description, HEIGHT, &|page| {
+        let law = law.as_deref().map(|law| (Mark::Line(GREY), law));
+        let entries = names(lines).chain([(Mark::Line(INK), "ideal")]).chain(law);
+        let top = key(page, MARGIN, entries)? + 38;
+        let half = WIDTH / 2;
+        for (left, title, of) in [
+            (0, "speedup", (|_, speedup| speedup) as fn(f64, f64) -> f64),
+            (half, "efficiency", |n, speedup| speedup / n),
         ] {
-            let y = 0.0..highest(lines).max(top) * 1.05;
-            let axes = Axes {
-                x_title: "workers",
-                y_title: title,
-                x_label: &|n| {
-                    if n.fract() == 0.0 {
-                        format!("{n}")
-                    } else {
-                        String::new()
-                    }
-                },
-                y_label: &|ratio| format!("{ratio:.1}"),
-                x_labels: most as usize,
-            };
-            draw_lines(half, 0.8..most + 0.2, y, &axes, lines, Some(ideal))?;
+            let highest = most_of(lines, |point| of(point.0, point.1)).max(of(most, most));
+            let whole = |n: f64| Some(short(n)).filter(|_| n.fract() == 0.0);
+            let whole = |n| whole(n).unwrap_or_default();
+            let x = Axis::new("workers", &whole, (0.8, most + 0.2));
+            let y = Axis::new(title, &short, (0.0, highest * 1.05));
+            let width = (left + MARGIN + 34, left + half - MARGIN);
+            let chart = Chart::new(x, width, y, (BOTTOM, top));
+            chart.draw(page)?;
+            let at = |(n, speedup)| chart.at((n, of(n, speedup)));
+            line(page, &[(1.0, 1.0), (most, most)].map(at), INK.stroke_width(2))?;
+            for (s, colour) in serial.iter().flatten().zip(COLOURS) {
+                let steps = (0..=40).map(|step| 1.0 + (most - 1.0) * f64::from(step) / 40.0);
+                let law = steps.map(|n| at((n, 1.0 / (s + (1.0 - s) / n))));
+                let thin = colour.mix(0.5).stroke_width(2);
+                line(page, &law.collect::<Vec<_>>(), thin)?;
+            }
+            draw_lines(page, lines, at)?;
         }
-        draw_key(page, &names(&speedups), Some("ideal"))
+        Ok(())
     })
+}
+
+/// The least-squares fit of Amdahl's law to speedups at numbers of workers, up to `most` of them.
+fn serial_fraction(points: &[(f64, f64)], most: f64) -> Option<f64> {
+    let (mut xy, mut xx) = (0.0, 0.0);
+    for &(n, speedup) in points {
+        if n > 1.0 && n <= most && speedup > 0.0 {
+            // 1 / S - 1 / n = s (1 - 1 / n): a line through the origin.
+            let (x, y) = (1.0 - 1.0 / n, 1.0 / speedup - 1.0 / n);
+            (xy, xx) = (xy + x * y, xx + x * x);
+        }
+    }
+    (xx > 0.0).then(|| (xy / xx).clamp(0.0, 1.0))
 }
 
 /// Draws time against the size of what a task carries, in bytes, on logarithmic scales.
@@ -111,19 +120,9 @@ pub fn speedup<L: Into<String>, R: IntoIterator<Item: Measured>>(
 pub fn cost_against_size<L: Into<String>>(
     lines: impl IntoIterator<Item = (L, Vec<(usize, Duration)>)>,
 ) -> Result<Figure, Error> {
-    cost(
-        "size of the argument",
-        &bytes,
-        lines.into_iter().map(|(label, points)| {
-            let points = points
-                .into_iter()
-                .map(|(size, time)| (size as f64, time.as_secs_f64()));
-            Line {
-                label: label.into(),
-                points: points.collect(),
-            }
-        }),
-    )
+    let point = |(size, time): (usize, Duration)| (size as f64, time.as_secs_f64());
+    let lines: Vec<_> = lines.into_iter().map(|line| Line::new(line, point)).collect();
+    draw_cost("size of the argument", &bytes, &lines)
 }
 
 /// Draws time per task against the length of a task, on logarithmic scales.
@@ -133,174 +132,87 @@ pub fn cost_against_size<L: Into<String>>(
 pub fn cost_against_length<L: Into<String>>(
     lines: impl IntoIterator<Item = (L, Vec<(Duration, Duration)>)>,
 ) -> Result<Figure, Error> {
-    cost(
-        "length of a task",
-        &time,
-        lines.into_iter().map(|(label, points)| {
-            let points = points
-                .into_iter()
-                .map(|(x, y)| (x.as_secs_f64(), y.as_secs_f64()));
-            Line {
-                label: label.into(),
-                points: points.collect(),
-            }
-        }),
-    )
+    let point = |(x, y): (Duration, Duration)| (x.as_secs_f64(), y.as_secs_f64());
+    let lines: Vec<_> = lines.into_iter().map(|line| Line::new(line, point)).collect();
+    draw_cost("length of a task", &time, &lines)
 }
 
-fn cost(
+fn draw_cost(
     x_title: &str,
     x_label: &dyn Fn(f64) -> String,
-    lines: impl Iterator<Item = Line>,
+    lines: &[Line],
 ) -> Result<Figure, Error> {
-    let lines = checked(lines)?;
-    let points = || lines.iter().flat_map(|line| &line.points);
-    if points().any(|&(x, y)| x <= 0.0 || y <= 0.0) {
-        return Err(Error::figure(
-            "a logarithmic scale has no zero; leave that point out",
-        ));
-    }
-    let mut description = format!("Time against {x_title}.");
-    describe(&mut description, &lines, x_label, time);
-    // A factor of room on each side of a decade's line.
+    check(lines)?;
+    // Room on each side of a line, and a whole range where there is one point only.
     let range = |value: fn(&(f64, f64)) -> f64| {
-        let (least, most) = points()
-            .map(value)
-            .fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
-                (least.min(value), most.max(value))
-            });
-        (least / 1.5..most * 1.5).log_scale()
+        let least = 1.0 / most_of(lines, |point| 1.0 / value(point));
+        (least / 1.5, most_of(lines, value) * 1.5)
     };
     let (x, y) = (range(|point| point.0), range(|point| point.1));
-    let axes = Axes {
-        x_title,
-        y_title: "wall time",
-        x_label,
-        y_label: &time,
-        x_labels: 8,
-    };
-    Figure::draw(description, |page| {
-        draw_lines(page, x, y, &axes, &lines, None)?;
-        draw_key(page, &names(&lines), None)
+    if x.0 <= 0.0 || y.0 <= 0.0 {
+        return Err(Error::figure("a logarithmic scale has no zero; leave that point out"));
+    }
+    let title = format!("Time against {x_title}.");
+    let description = describe(&title, lines, x_label, &time);
+    Figure::draw(description, HEIGHT, &|page| {
+        let top = key(page, MARGIN, names(lines))? + 38;
+        let x = Axis::new(x_title, x_label, x).log();
+        let y = Axis::new("wall time", &time, y).log();
+        let chart = Chart::new(x, (MARGIN + 58, WIDTH - MARGIN), y, (BOTTOM, top));
+        chart.draw(page)?;
+        draw_lines(page, lines, |point| chart.at(point))
     })
 }
 
 /// There must be something to draw, and a colour for each line.
-fn checked(lines: impl Iterator<Item = Line>) -> Result<Vec<Line>, Error> {
-    let lines: Vec<Line> = lines.filter(|line| !line.points.is_empty()).collect();
+fn check(lines: &[Line]) -> Result<(), Error> {
     match lines.len() {
-        0 => Err(Error::figure(
-            "there is nothing to draw; give at least one line with a point",
-        )),
+        _ if lines.iter().all(|line| line.points.is_empty()) => {
+            Err(Error::figure("there is nothing to draw; give at least one line with a point"))
+        }
         many if many > COLOURS.len() => Err(Error::figure(format_args!(
             "{many} lines are too many to tell apart; give at most {}",
             COLOURS.len()
         ))),
-        _ => Ok(lines),
+        _ => Ok(()),
     }
 }
 
-fn highest(lines: &[Line]) -> f64 {
-    let values = lines
-        .iter()
-        .flat_map(|line| &line.points)
-        .map(|point| point.1);
+fn most_of(lines: &[Line], value: impl Fn(&(f64, f64)) -> f64) -> f64 {
+    let values = lines.iter().flat_map(|line| &line.points).map(value);
     values.fold(0.0, f64::max)
 }
 
-fn names(lines: &[Line]) -> Vec<(&str, RGBColor)> {
+fn names(lines: &[Line]) -> impl Iterator<Item = (Mark, &str)> {
     let labels = lines.iter().map(|line| line.label.as_str());
-    labels.zip(COLOURS).collect()
+    COLOURS.map(Mark::Block).into_iter().zip(labels)
 }
 
 fn describe(
-    description: &mut String,
+    title: &str,
     lines: &[Line],
-    x: impl Fn(f64) -> String,
-    y: impl Fn(f64) -> String,
-) {
-    for line in lines {
-        let points: Vec<String> = line
-            .points
-            .iter()
-            .map(|&(at, value)| format!("{} at {}", y(value), x(at)))
-            .collect();
-        let _ = write!(description, " {}: {}.", line.label, points.join(", "));
-    }
+    x: &dyn Fn(f64) -> String,
+    y: &dyn Fn(f64) -> String,
+) -> String {
+    let lines = lines.iter().map(|line| {
+        let point = |point: &(f64, f64)| format!("{} at {}", y(point.1), x(point.0));
+        let points: Vec<_> = line.points.iter().map(point).collect();
+        format!(" {}: {}.", line.label, points.join(", "))
+    });
+    title.to_owned() + &lines.collect::<String>()
 }
 
-struct Axes<'a> {
-    x_title: &'a str,
-    y_title: &'a str,
-    x_label: &'a dyn Fn(f64) -> String,
-    y_label: &'a dyn Fn(f64) -> String,
-    x_labels: usize,
-}
-
-fn draw_lines<B, X, Y>(
-    page: &DrawingArea<B, Shift>,
-    x: X,
-    y: Y,
-    axes: &Axes<'_>,
+fn draw_lines(
+    page: &Page<'_>,
     lines: &[Line],
-    ideal: Option<[(f64, f64); 2]>,
-) -> DrawResult<B>
-where
-    B: DrawingBackend,
-    X: AsRangedCoord<Value = f64, CoordDescType: ValueFormatter<f64>>,
-    Y: AsRangedCoord<Value = f64, CoordDescType: ValueFormatter<f64>>,
-{
-    let mut chart = ChartBuilder::on(page)
-        .margin(12)
-        .margin_top(44)
-        .y_label_area_size(70)
-        .x_label_area_size(52)
-        .build_cartesian_2d(x, y)?;
-    chart
-        .configure_mesh()
-        .light_line_style(PAPER)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style((FONT, 17).with_color(INK))
-        .axis_desc_style((FONT, 18).with_color(INK))
-        .x_labels(axes.x_labels)
-        .y_labels(7)
-        .x_label_formatter(&|&value| (axes.x_label)(value))
-        .y_label_formatter(&|&value| (axes.y_label)(value))
-        .x_desc(axes.x_title)
-        .y_desc(axes.y_title)
-        .draw()?;
-    if let Some([from, to]) = ideal {
-        let [from, to] = [from, to].map(|point| chart.backend_coord(&point));
-        page.draw(&super::ideal_mark(from, to))?;
-    }
-    for (line, colour) in lines.iter().zip(COLOURS) {
-        let path = PathElement::new(line.points.clone(), colour.stroke_width(3));
-        chart.draw_series([path])?;
-        let dots = line
-            .points
-            .iter()
-            .map(|&point| Circle::new(point, 4, colour.filled()));
-        chart.draw_series(dots)?;
+    at: impl Fn((f64, f64)) -> (i32, i32),
+) -> DrawResult {
+    for (Line { points, .. }, colour) in lines.iter().zip(COLOURS) {
+        let points: Vec<_> = points.iter().copied().map(&at).collect();
+        line(page, &points, colour.stroke_width(3))?;
+        for point in points {
+            page.draw(&Circle::new(point, 5, colour.filled()))?;
+        }
     }
     Ok(())
-}
-
-/// A time in the unit in which it reads best.
-fn time(seconds: f64) -> String {
-    // `unit_of` changes at half a unit, a label at a whole one.
-    let (unit, scale) = unit_of(seconds / 1.99);
-    let value = seconds * scale;
-    let decimals = usize::from(value < 9.95 && (value - value.round()).abs() >= 0.05);
-    format!("{value:.decimals$} {unit}")
-}
-
-/// A number of bytes with a decimal prefix.
-fn bytes(size: f64) -> String {
-    match size {
-        size if size >= 1e9 => format!("{:.0} GB", size / 1e9),
-        size if size >= 1e6 => format!("{:.0} MB", size / 1e6),
-        size if size >= 1e3 => format!("{:.0} kB", size / 1e3),
-        size => format!("{size:.0} B"),
-    }
 }

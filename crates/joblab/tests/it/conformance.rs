@@ -1,78 +1,35 @@
-//! One suite for every backend: what a call promises, and who did the work.
+//! The suite on every backend, and what is particular to one.
 
 use std::collections::BTreeSet;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use joblab::{Backend, Parallel, delayed};
+use joblab::{Backend, CancelToken, Parallel, TaskRecord, conformance};
 
-use crate::BACKENDS;
+#[allow(dead_code, reason = "its main is for those who run the example")]
+#[path = "../../examples/own_pool.rs"]
+mod own_pool;
 
-fn square(n: u64) -> u64 {
-    n * n
-}
-
-/// Takes longest for the first tasks, so that later ones overtake them.
-fn slow_start(n: u64) -> u64 {
-    std::thread::sleep(Duration::from_millis(12_u64.saturating_sub(n)));
-    n
-}
-
-fn panics_at_five(n: u64) -> u64 {
-    assert_ne!(n, 5, "five is right out");
-    n
-}
-
-fn for_each_pool(check: impl Fn(&Parallel, Backend, usize)) {
-    for &backend in BACKENDS {
-        for n_jobs in [1, 2, 5] {
-            let parallel = Parallel::new(n_jobs).backend(backend);
-            let n_workers = match backend {
-                Backend::Sequential => 1,
-                _ => n_jobs as usize,
-            };
-            check(&parallel, backend, n_workers);
-        }
-    }
+#[test]
+fn sequential_keeps_all_promises() {
+    conformance::check(|n| Parallel::new(n).backend(Backend::Sequential));
 }
 
 #[test]
-fn results_equal_a_plain_loop() {
-    for_each_pool(|parallel, backend, _| {
-        let run = parallel.map(square, 0..200).unwrap();
-        let expected: Vec<u64> = (0..200).map(square).collect();
-        assert_eq!(run.results, expected, "{backend}");
-    });
+fn threading_keeps_all_promises() {
+    conformance::check(|n| Parallel::new(n).backend(Backend::Threading));
 }
 
 #[test]
-fn results_and_records_come_in_the_order_of_the_tasks() {
-    for_each_pool(|parallel, backend, _| {
-        let run = parallel.map(slow_start, 0..20).unwrap();
-        assert_eq!(run.results, (0..20).collect::<Vec<_>>(), "{backend}");
-        let indices: Vec<usize> = run.tasks.iter().map(|task| task.index).collect();
-        assert_eq!(indices, (0..20).collect::<Vec<_>>(), "{backend}");
-    });
+#[cfg(target_os = "linux")]
+fn multiprocessing_keeps_all_promises() {
+    conformance::check(|n| Parallel::new(n).backend(Backend::Multiprocessing));
 }
 
 #[test]
-fn an_empty_list_is_an_empty_run() {
-    for_each_pool(|parallel, backend, _| {
-        let run = parallel.map(square, []).unwrap();
-        assert!(run.results.is_empty() && run.tasks.is_empty(), "{backend}");
-    });
-}
-
-#[test]
-fn a_list_can_be_run_again_and_mixes_functions() {
-    for_each_pool(|parallel, backend, _| {
-        let tasks = [delayed(square, 3), delayed(slow_start, 3)];
-        for _ in 0..2 {
-            assert_eq!(parallel.run(&tasks).unwrap().results, [9, 3], "{backend}");
-        }
-        assert_eq!(parallel.run(tasks).unwrap().results, [9, 3], "{backend}");
-    });
+fn the_example_of_an_own_pool_keeps_all_promises() {
+    conformance::check(|n| Parallel::with_pool(own_pool::Team::start(n as usize)));
 }
 
 #[test]
@@ -89,93 +46,27 @@ fn threads_do_the_work_side_by_side_and_are_reused() {
     let first = parallel.map(meet, 0..3).unwrap();
     let names: BTreeSet<&str> = first.tasks.iter().map(|task| &*task.thread).collect();
     assert_eq!(names, BTreeSet::from(["worker-0", "worker-1", "worker-2"]));
-    assert!(
-        first
-            .tasks
-            .iter()
-            .all(|task| task.pid == std::process::id())
-    );
+    assert!(first.tasks.iter().all(|task| task.pid == std::process::id()));
     assert_eq!(first.n_workers, 3);
 
     let second = parallel.map(meet, 0..30).unwrap();
     let workers = ids(first.results);
     assert_eq!(workers.len(), 3);
-    assert_eq!(
-        workers,
-        ids(second.results),
-        "the second call has the same threads"
-    );
+    assert_eq!(workers, ids(second.results), "the second call has the same threads");
 }
 
 #[test]
 fn sequential_is_the_calling_thread() {
     let caller = format!("{:?}", std::thread::current().id());
     let parallel = Parallel::new(4).backend(Backend::Sequential);
-    let run = parallel
-        .map(|_: u64| format!("{:?}", std::thread::current().id()), 0..10)
-        .unwrap();
+    let run = parallel.map(|_: u64| format!("{:?}", std::thread::current().id()), 0..10).unwrap();
     assert!(run.results.iter().all(|id| *id == caller));
     assert_eq!(run.n_workers, 1);
 }
 
 #[test]
-fn a_panic_names_its_task_and_the_pool_works_on() {
-    for_each_pool(|parallel, backend, _| {
-        let error = parallel.map(panics_at_five, 0..20).unwrap_err();
-        assert!(error.is_panic(), "{backend}: {error}");
-        assert_eq!(error.task_index(), Some(5), "{backend}: {error}");
-        let message = error.to_string();
-        assert!(
-            message.contains("task 5") && message.contains("five is right out"),
-            "{message}"
-        );
-        assert_eq!(
-            parallel.map(square, 0..3).unwrap().results,
-            [0, 1, 4],
-            "{backend}"
-        );
-    });
-}
-
-#[test]
-fn tasks_behind_a_failed_one_are_not_started() {
-    fn first_fails(n: u64) -> u64 {
-        assert_ne!(n, 0);
-        // Longer than it takes to print a backtrace on a busy machine.
-        std::thread::sleep(Duration::from_millis(300));
-        n
-    }
-
-    for_each_pool(|parallel, backend, _| {
-        // An endless list ends all the same.
-        let error = parallel.map(first_fails, 0..).unwrap_err();
-        assert_eq!(error.task_index(), Some(0), "{backend}");
-        let finished = error.take_finished::<u64>().len();
-        assert!(finished <= 20, "{backend}: {finished} tasks ran");
-    });
-}
-
-#[test]
-fn results_that_were_finished_before_a_failure_are_kept() {
-    fn last_fails(n: u64) -> u64 {
-        // The others have long ended then.
-        std::thread::sleep(Duration::from_millis(if n == 9 { 150 } else { 0 }));
-        assert_ne!(n, 9, "the last one");
-        n * 10
-    }
-
-    for_each_pool(|parallel, backend, _| {
-        let error = parallel.map(last_fails, 0..10).unwrap_err();
-        assert_eq!(error.task_index(), Some(9), "{backend}");
-        let finished: Vec<(usize, u64)> = (0..9).map(|n| (n as usize, n * 10)).collect();
-        assert!(error.take_finished::<String>().is_empty(), "another type");
-        assert_eq!(error.take_finished::<u64>(), finished, "{backend}");
-        assert!(error.take_finished::<u64>().is_empty(), "taken once");
-    });
-}
-
-#[test]
 fn tasks_are_pulled_as_workers_get_free() {
+    // Other processes would have a counter of their own.
     static FINISHED: AtomicUsize = AtomicUsize::new(0);
     fn finish(n: usize) -> usize {
         // Too long to travel with others.
@@ -184,13 +75,10 @@ fn tasks_are_pulled_as_workers_get_free() {
         n
     }
 
-    for_each_pool(|parallel, backend, n_workers| {
-        let look_ahead = match backend {
-            Backend::Sequential => 1,
-            Backend::Threading => 2 * n_workers,
-            // Other processes have a counter of their own.
-            _ => return,
-        };
+    for (backend, n_jobs, look_ahead) in
+        [(Backend::Sequential, 5, 1), (Backend::Threading, 1, 2), (Backend::Threading, 5, 10)]
+    {
+        let parallel = Parallel::new(n_jobs).backend(backend);
         FINISHED.store(0, Ordering::SeqCst);
         let tasks = (0..60).inspect(|&pulled| {
             let finished = FINISHED.load(Ordering::SeqCst);
@@ -198,40 +86,86 @@ fn tasks_are_pulled_as_workers_get_free() {
             assert!(ahead < look_ahead, "{backend}: {ahead} tasks ahead");
         });
         assert_eq!(parallel.map(finish, tasks).unwrap().results.len(), 60);
-    });
+    }
 }
 
 #[test]
-fn an_iterator_that_panics_is_an_error_and_the_pool_works_on() {
-    for_each_pool(|parallel, backend, _| {
-        let inputs = (0..20).inspect(|&n| assert_ne!(n, 7, "no more input"));
-        let error = parallel.map(square, inputs).unwrap_err();
-        let message = error.to_string();
-        assert!(
-            message.contains("task 7") && message.contains("no more input"),
-            "{message}"
-        );
-        assert_eq!(
-            parallel.map(square, 0..3).unwrap().results,
-            [0, 1, 4],
-            "{backend}"
-        );
-    });
-}
-
-#[test]
-fn two_threads_may_call_at_once() {
-    for_each_pool(|parallel, backend, _| {
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| parallel.map(square, 0..300).unwrap().results);
-            let here = parallel.map(square, 300..600).unwrap().results;
-            assert_eq!(
-                here,
-                (300..600).map(square).collect::<Vec<_>>(),
-                "{backend}"
-            );
-            let there = other.join().unwrap();
-            assert_eq!(there, (0..300).map(square).collect::<Vec<_>>(), "{backend}");
+fn sequential_takes_the_list_in_batches_of_the_size_asked_for() {
+    // joblib's n_jobs=1: a task is run before the next one is made, or as many as a batch holds.
+    static RUN: AtomicUsize = AtomicUsize::new(0);
+    for batch_size in [1, 4] {
+        RUN.store(0, Ordering::SeqCst);
+        let parallel = Parallel::new(1).backend(Backend::Sequential).batch_size(batch_size);
+        let inputs = (0..12).inspect(|n| {
+            let run = RUN.load(Ordering::SeqCst);
+            assert_eq!(run, n - n % batch_size, "when task {n} is made");
         });
-    });
+        let count = |_: usize| RUN.fetch_add(1, Ordering::SeqCst);
+        assert_eq!(parallel.map(count, inputs).unwrap().results.len(), 12);
+    }
+}
+
+#[test]
+fn threads_share_what_tasks_write() {
+    static SEEN: std::sync::Mutex<Vec<u64>> = std::sync::Mutex::new(Vec::new());
+    let push = |n| SEEN.lock().unwrap().push(n);
+    drop(Parallel::new(3).map(push, 0..50).unwrap());
+    let mut seen = std::mem::take(&mut *SEEN.lock().unwrap());
+    seen.sort_unstable();
+    assert_eq!(seen, (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_task_in_a_thread_can_cancel_its_call() {
+    for backend in [Backend::Sequential, Backend::Threading] {
+        let token = CancelToken::new();
+        let parallel = Parallel::new(2).backend(backend).cancel_token(&token);
+        let search = |(n, token): (u64, CancelToken)| {
+            if n == 50 {
+                token.cancel();
+            }
+            n
+        };
+        let inputs = (0..).map(|n| (n, token.clone()));
+        let error = parallel.map(search, inputs).unwrap_err();
+        assert!(error.is_cancelled(), "{error}");
+        assert!(token.is_cancelled());
+        let finished = error.take_finished::<u64>();
+        assert!(finished.iter().any(|(_, n)| *n == 50), "{backend}");
+    }
+}
+
+const POOLS: &[Backend] = &[
+    Backend::Threading,
+    #[cfg(target_os = "linux")]
+    Backend::Multiprocessing,
+];
+
+#[test]
+fn short_tasks_travel_together() {
+    for &backend in POOLS {
+        let largest = Arc::new(AtomicUsize::new(0));
+        let (ours, before) = (Arc::clone(&largest), AtomicUsize::new(0));
+        let parallel = Parallel::new(2).backend(backend).on_progress(move |progress| {
+            let before = before.swap(progress.done, Ordering::Relaxed);
+            ours.fetch_max(progress.done - before, Ordering::Relaxed);
+        });
+        drop(parallel.map(|n: u64| n, 0..10_000).unwrap());
+        let largest = largest.load(Ordering::Relaxed);
+        assert!(largest > 10, "{backend}: batches of {largest} tasks");
+    }
+}
+
+#[test]
+fn slow_tasks_behind_fast_ones_are_shared_out() {
+    for &backend in POOLS {
+        // Batches have grown by the time the slow ones come.
+        let slow_end = |n: u64| std::thread::sleep(Duration::from_millis(n / 2_000 * 50));
+        let parallel = Parallel::new(2).backend(backend);
+        let run = parallel.map(slow_end, 0..2_008).unwrap();
+        let who = |task: &TaskRecord| (task.pid, task.thread.clone());
+        let slow = &run.tasks[2_000..];
+        let first = slow.iter().filter(|task| who(task) == who(&slow[0]));
+        assert!((2..=6).contains(&first.count()), "{backend}: {slow:?}");
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use joblab::{Parallel, Timing, cost_against_length, cost_against_size, speedup, wall_vs_cpu};
+use joblab::{
+    Figure, Measured, Parallel, Run, TaskRecord, Timing, cost_against_length, cost_against_size,
+    cpu_count, speedup, timeline, wall_vs_cpu,
+};
 
 use crate::timing::timing;
 
@@ -10,34 +13,155 @@ use crate::timing::timing;
 fn bars_carry_their_numbers_labels_and_unit() {
     let figure = wall_vs_cpu([("one & only", timing(4_717, 13_340, 0))]).unwrap();
     let svg = figure.svg();
-    for text in [
-        "4.72",
-        "13.3",
-        "one &amp; only",
-        "time (s)",
-        "wall time",
-        "ideal",
-    ] {
+    for text in ["4.72", "13.3", "one &amp; only", "time (s)", "wall time", "ideal"] {
         assert!(svg.contains(text), "{text} is not in {svg}");
     }
-    assert!(!svg.contains("<style"), "GitHub strips style sheets");
-    assert!(svg.len() < 40_000);
+    assert_look(&figure);
     assert!(svg.contains("aria-label=\"Wall time and CPU time. one &amp; only: wall 4.717 s"));
+}
+
+/// What holds for every figure.
+fn assert_look(figure: &Figure) {
+    let svg = figure.svg();
+    assert!(svg.len() < 40_000, "{} bytes", svg.len());
+    let width = svg.split("width=\"").nth(1).unwrap();
+    assert!(width.split('"').next().unwrap().parse::<u32>().unwrap() <= 760);
+    assert!(svg.contains("role=\"img\"") && svg.contains("aria-label=\""));
+    assert!(svg.contains("prefers-color-scheme:dark"));
+    // GitHub strips style sheets: the light colours stand without them.
+    let paper = svg.split("</style>").nth(1).unwrap();
+    assert!(paper.contains("<rect width=\"100%\" height=\"100%\" rx=\"10\" fill=\"#"));
+    // A dark page has a colour for each that is used, but for orange, which suits both.
+    for mark in paper.split("fill=\"").skip(1) {
+        let colour = mark.split('"').next().unwrap();
+        let known = svg.contains(&format!("[fill=\"{colour}\"]"));
+        assert!(known || ["none", "#E69F00"].contains(&colour), "{colour}");
+    }
+}
+
+/// A run of tasks that are given as worker, start, wall and CPU time in microseconds.
+fn run_of(n_workers: usize, tasks: impl IntoIterator<Item = [u64; 4]>) -> Run<usize> {
+    let us = Duration::from_micros;
+    let task = |(index, [worker, start, wall, cpu]): (usize, [u64; 4])| TaskRecord {
+        index,
+        pid: std::process::id(),
+        thread: format!("worker-{worker}").into(),
+        start: us(start),
+        wall: us(wall),
+        cpu: us(cpu),
+        carried: 0,
+    };
+    let tasks: Vec<_> = tasks.into_iter().enumerate().map(task).collect();
+    let worker_cpu = tasks.iter().map(|task| task.cpu).sum();
+    Run {
+        results: (0..tasks.len()).collect(),
+        timing: Timing {
+            wall: tasks.iter().map(|task| task.start + task.wall).max().unwrap_or_default(),
+            cpu: worker_cpu,
+            worker_cpu,
+        },
+        tasks,
+        n_workers,
+    }
+}
+
+/// How many bars of a lane have a colour; the key's block is not as high as they are.
+fn bars(figure: &Figure, colour: &str) -> usize {
+    let bar = |line: &&str| line.contains(colour) && !line.contains("height=\"14\"");
+    figure.svg().lines().filter(|line| line.starts_with("<rect x=")).filter(bar).count()
+}
+
+const WAITING: &str = "#8CBBDD";
+const HALF: &str = "#B9AD6E";
+const COMPUTING: &str = "#E69F00";
+
+#[test]
+fn a_timeline_has_a_lane_for_each_worker_and_a_bar_for_each_task() {
+    let tasks =
+        [[0, 0, 1_000, 1_000], [0, 1_000, 1_000, 0], [10, 500, 2_500, 1_250], [2, 0, 100, 100]];
+    let figure = timeline(&run_of(5, tasks)).unwrap();
+    assert_look(&figure);
+    assert_eq!(bars(&figure, COMPUTING), 2);
+    assert_eq!(bars(&figure, WAITING), 1);
+    assert_eq!(bars(&figure, HALF), 1);
+    assert_eq!(figure.svg().matches("\nidle\n").count(), 3, "two workers, and the key");
+    let described = "worker-0: 2 tasks from 0 µs to 2 ms, 50 % CPU time. \
+                     worker-2: 1 tasks from 0 µs to 100 µs, 100 % CPU time. worker-10:";
+    assert!(figure.description().contains(described), "{}", figure.description());
+    assert!(figure.svg().contains("time since the call (ms)"));
+}
+
+#[test]
+fn bars_narrower_than_a_pixel_are_joined_and_weighted_by_time() {
+    // Tasks that wait for nine tenths of the time, between such that compute.
+    let task = |n: u64| match n % 2 {
+        0 => [n / 2 % 3, n / 6 * 30, 27, 0],
+        _ => [n / 2 % 3, n / 6 * 30 + 27, 3, 3],
+    };
+    let figure = timeline(&run_of(3, (0..100_000).map(task))).unwrap();
+    assert_look(&figure);
+    let tenth = bars(&figure, "#95B8C6");
+    assert!(tenth > 100, "{tenth} bars of a tenth");
+    assert!(bars(&figure, WAITING) + bars(&figure, COMPUTING) <= 6);
+    // Idle time within a bar is no CPU time.
+    let sparse = (0..100_000).map(|n| [0, 10 * n, 5, 5]);
+    let figure = timeline(&run_of(1, sparse)).unwrap();
+    assert!(bars(&figure, HALF) > 100);
+    assert!(bars(&figure, COMPUTING) <= 2);
+}
+
+#[test]
+fn a_timeline_of_many_workers_or_of_no_tasks_can_be_drawn() {
+    let tasks = (0..100_000).map(|n| [n % 4096, n / 4096 * 100, 90, 80]);
+    let figure = timeline(&run_of(4096, tasks)).unwrap();
+    assert_look(&figure);
+    assert!(figure.svg().contains("4032 workers are not shown"));
+    assert_look(&timeline(&run_of(2, [])).unwrap());
+}
+
+#[test]
+fn a_run_estimates_its_speedup_from_cpu_time_and_prints_as_a_table() {
+    let run = run_of(4, [[0, 0, 1_000, 1_000], [1, 0, 1_000, 500]]);
+    assert_eq!(run.estimated_speedup(), 1.5);
+    let text = run.to_string();
+    for row in ["tasks                         2", "wall time                  1 ms"] {
+        assert!(text.contains(row), "{text}");
+    }
+    assert!(text.ends_with("estimated efficiency       38 %"), "{text}");
+    assert_eq!(run_of(1, []).estimated_speedup(), 0.0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_cell_shows_is_one_picture_and_its_text() {
+    let name = "figures::what_a_cell_shows_is_one_picture_and_its_text";
+    let Some(output) = crate::system::in_a_process_of_its_own(name, || {
+        let run = run_of(1, (0..1_000).map(|n| [0, n, 1, 1]));
+        println!();
+        run.evcxr_display();
+        run.timing.evcxr_display();
+        Parallel::new(0).effective_n_jobs().unwrap_err().evcxr_display();
+    }) else {
+        return;
+    };
+    let shown = output.stdout;
+    let kinds = shown.lines().filter_map(|line| line.strip_prefix("EVCXR_BEGIN_CONTENT "));
+    let (svg, text) = ("image/svg+xml", "text/plain");
+    let expected = [svg, text, svg, text, "text/html", text];
+    assert_eq!(kinds.collect::<Vec<_>>(), expected, "{shown}");
+    // The first of the results only.
+    assert!(shown.contains("\nresults  [0, 1, 2, 3"), "{shown}");
+    assert!(shown.contains(", 19, 2…\nEVCXR_END_CONTENT"), "{shown}");
+    assert!(shown.contains("<strong>Error:</strong> n_jobs = 0"), "{shown}");
 }
 
 #[test]
 fn the_ideal_is_the_cpu_time_over_the_workers() {
-    let run = Parallel::new(4)
-        .map(joblab::wait_loop_nogil, [600; 4])
-        .unwrap();
+    let run = Parallel::new(4).map(joblab::wait_loop_nogil, [600; 4]).unwrap();
     let figure = wall_vs_cpu([("four", &run)]).unwrap();
     let ideal = run.timing.total_cpu().as_secs_f64() / 4.0;
     let expected = format!("ideal wall {ideal:.3} s");
-    assert!(
-        figure.description().contains(&expected),
-        "{}",
-        figure.description()
-    );
+    assert!(figure.description().contains(&expected), "{}", figure.description());
 }
 
 #[test]
@@ -51,11 +175,7 @@ fn time_in_other_processes_gets_a_bar_of_its_own() {
 
 #[test]
 fn the_unit_fits_the_longest_time() {
-    for (milliseconds, unit) in [
-        (180_000, "time (min)"),
-        (800, "time (s)"),
-        (40, "time (ms)"),
-    ] {
+    for (milliseconds, unit) in [(180_000, "time (min)"), (800, "time (s)"), (40, "time (ms)")] {
         let figure = wall_vs_cpu([("run", timing(milliseconds, 1, 1))]).unwrap();
         assert!(figure.svg().contains(unit), "{unit}");
     }
@@ -65,62 +185,54 @@ fn the_unit_fits_the_longest_time() {
 fn speedup_is_drawn_against_the_number_of_workers_with_efficiency_and_ideal() {
     let runs: Vec<_> = [1, 2, 4]
         .into_iter()
-        .map(|n_jobs| {
-            Parallel::new(n_jobs)
-                .map(joblab::wait_loop_nogil, [300; 4])
-                .unwrap()
-        })
+        .map(|n_jobs| Parallel::new(n_jobs).map(joblab::wait_loop_nogil, [300; 4]).unwrap())
         .collect();
     let baseline = runs[0].timing;
     let expected = format!("{:.2} at 4", runs[2].timing.speedup(&baseline));
     let figure = speedup(baseline, [("threads", runs)]).unwrap();
-    assert!(
-        figure.description().contains("1.00 at 1"),
-        "{}",
-        figure.description()
-    );
-    assert!(
-        figure.description().contains(&expected),
-        "{}",
-        figure.description()
-    );
+    assert!(figure.description().contains("1.00 at 1"), "{}", figure.description());
+    assert!(figure.description().contains(&expected), "{}", figure.description());
     for text in ["speedup", "efficiency", "workers", "ideal", "threads"] {
         assert!(figure.svg().contains(text), "{text}");
     }
 }
 
 #[test]
+fn amdahls_law_is_fitted_to_the_runs_with_a_cpu_for_each_worker() {
+    struct Model(usize);
+    impl Measured for Model {
+        fn timing(&self) -> Timing {
+            // 3 % serial, but no faster than the CPUs allow.
+            let n = self.0.min(cpu_count()) as f64;
+            timing((100_000.0 * (0.03 + 0.97 / n)) as u64, 0, 0)
+        }
+
+        fn n_workers(&self) -> usize {
+            self.0
+        }
+    }
+    let runs = (1..=2 * cpu_count()).map(Model);
+    let figure = speedup(Model(1), [("model", runs)]).unwrap();
+    assert_look(&figure);
+    let law = figure.svg().contains("Amdahl's law, 3 % serial")
+        || figure.svg().contains("Amdahl&apos;s law, 3 % serial");
+    assert_eq!(law, cpu_count() > 1, "one CPU has nothing to fit");
+}
+
+#[test]
 fn costs_are_drawn_on_logarithmic_scales_with_units() {
     let ms = Duration::from_millis;
-    let sizes = vec![
-        (1_000, ms(1)),
-        (1_000_000, ms(10)),
-        (100_000_000, ms(1_000)),
-    ];
+    let sizes = vec![(1_000, ms(1)), (1_000_000, ms(10)), (100_000_000, ms(1_000))];
     let figure = cost_against_size([("copied", sizes)]).unwrap();
-    for text in [
-        "1 MB",
-        "size of the argument",
-        "wall time",
-        "100 ms",
-        "copied",
-    ] {
+    for text in ["1 MB", "size of the argument", "wall time", "100 ms", "copied"] {
         assert!(figure.svg().contains(text), "{text}");
     }
     let described = "copied: 1 ms at 1 kB, 10 ms at 1 MB, 1 s at 100 MB.";
-    assert!(
-        figure.description().contains(described),
-        "{}",
-        figure.description()
-    );
+    assert!(figure.description().contains(described), "{}", figure.description());
     let lengths = vec![(ms(1), ms(2)), (ms(100), ms(60))];
     let figure = cost_against_length([("threads", lengths)]).unwrap();
     let described = "threads: 2 ms at 1 ms, 60 ms at 100 ms.";
-    assert!(
-        figure.description().contains(described),
-        "{}",
-        figure.description()
-    );
+    assert!(figure.description().contains(described), "{}", figure.description());
 }
 
 #[test]
@@ -144,8 +256,5 @@ fn a_figure_can_be_saved_and_a_wrong_path_is_an_error() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), figure.svg());
     std::fs::remove_file(&path).unwrap();
     let error = figure.save("/no/such/folder/figure.svg").unwrap_err();
-    assert!(
-        error.to_string().contains("/no/such/folder/figure.svg"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("/no/such/folder/figure.svg"), "{error}");
 }

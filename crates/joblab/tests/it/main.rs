@@ -2,20 +2,34 @@
 
 mod conformance;
 #[cfg(target_os = "linux")]
+mod dask;
+#[cfg(target_os = "linux")]
 mod faults;
 mod figures;
+mod joblib_table;
 #[cfg(target_os = "linux")]
 mod names;
+mod nesting;
 mod options;
+mod own_pools;
+#[cfg(target_os = "linux")]
+mod process_iterators;
 #[cfg(target_os = "linux")]
 mod processes;
+#[cfg(target_os = "linux")]
+mod progress;
+#[cfg(target_os = "linux")]
+mod scarcity;
+mod sharedmem;
+#[cfg(target_os = "linux")]
+mod sharing;
 #[cfg(target_os = "linux")]
 mod system;
 mod timing;
 
 use joblab::Backend;
 
-/// The backends that the conformance suite runs on.
+/// The backends that there are on this system.
 const BACKENDS: &[Backend] = &[
     Backend::Sequential,
     Backend::Threading,

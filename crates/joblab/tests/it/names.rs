@@ -10,17 +10,12 @@ const LINES: usize = 4000;
 fn find_ids_lines_are_never_torn() {
     let name = "names::find_ids_lines_are_never_torn";
     let Some(output) = system::in_a_process_of_its_own(name, || {
-        drop(
-            Parallel::new(4)
-                .map(|_: usize| find_ids(), 0..LINES)
-                .unwrap(),
-        );
+        drop(Parallel::new(4).map(|_: usize| find_ids(), 0..LINES).unwrap());
     }) else {
         return;
     };
-    let expected: Vec<String> = (0..4)
-        .map(|worker| format!("debug logging: worker-{worker} MainProcess"))
-        .collect();
+    let expected: Vec<String> =
+        (0..4).map(|worker| format!("debug logging: worker-{worker} MainProcess")).collect();
     let is_whole = |line: &str| expected.iter().any(|expected| expected == line);
     let whole = output.stdout.lines().filter(|line| is_whole(line)).count();
     assert_eq!(whole, LINES, "{}", output.stdout);

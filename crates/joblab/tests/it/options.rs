@@ -41,6 +41,6 @@ fn backends_have_joblibs_names() {
     assert!(error.is_invalid());
     assert_eq!(
         error.to_string(),
-        "\"thread\" is no backend: the backends are sequential, threading, multiprocessing"
+        "\"thread\" is no backend: the backends are sequential, threading, multiprocessing, dask"
     );
 }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use joblab::{Backend, Parallel, cpu_count, find_ids, wait_loop_withgil, with_gil};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::system;
 use crate::timing::{N, cost_of_the_loop};
@@ -29,29 +31,15 @@ fn workers_are_other_processes_and_are_reused() {
     assert!(!pids.contains(&std::process::id()));
     let recorded: Vec<u32> = first.tasks.iter().map(|task| task.pid).collect();
     assert_eq!(recorded, first.results);
-    let again: BTreeSet<u32> = parallel
-        .map(who, 0..9)
-        .unwrap()
-        .results
-        .into_iter()
-        .collect();
+    let again: BTreeSet<u32> = parallel.map(who, 0..9).unwrap().results.into_iter().collect();
     assert_eq!(again, pids);
 
     let other = pool(2);
     let others: BTreeSet<u32> = other.map(who, 0..4).unwrap().results.into_iter().collect();
-    assert!(
-        others.is_disjoint(&pids),
-        "two pools have different workers"
-    );
+    assert!(others.is_disjoint(&pids), "two pools have different workers");
     drop(parallel);
-    assert!(
-        !pids.iter().any(|&pid| system::is_running(pid)),
-        "they end when it is dropped"
-    );
-    assert!(
-        others.iter().all(|&pid| system::is_running(pid)),
-        "and others do not"
-    );
+    assert!(!pids.iter().any(|&pid| system::is_running(pid)), "they end when it is dropped");
+    assert!(others.iter().all(|&pid| system::is_running(pid)), "and others do not");
     assert_eq!(other.map(who, 0..2).unwrap().results.len(), 2);
 }
 
@@ -120,11 +108,7 @@ fn this_process_hardly_works() {
 fn arguments_and_results_of_any_kind_and_size_travel() {
     type Nested = Result<Vec<(String, Option<f64>)>, String>;
     fn nested(n: u64) -> Nested {
-        if n == 2 {
-            Err("two".to_owned())
-        } else {
-            Ok(vec![(n.to_string(), Some(0.5)); 3])
-        }
+        if n == 2 { Err("two".to_owned()) } else { Ok(vec![(n.to_string(), Some(0.5)); 3]) }
     }
     let parallel = pool(2);
     let run = parallel.map(nested, 0..4).unwrap();
@@ -137,15 +121,31 @@ fn arguments_and_results_of_any_kind_and_size_travel() {
     }
     for size in [0, 1, 15, 16, 17, 65_535, 65_536, 65_537, 30_000_000] {
         let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
-        let run = parallel
-            .map(reversed, [bytes.clone(), bytes.clone()])
-            .unwrap();
+        let run = parallel.map(reversed, [bytes.clone(), bytes.clone()]).unwrap();
         let expected = reversed(bytes);
-        assert!(
-            run.results.iter().all(|result| *result == expected),
-            "{size} bytes"
-        );
+        assert!(run.results.iter().all(|result| *result == expected), "{size} bytes");
     }
+}
+
+/// By CPU time, which tells what carrying costs on a busy machine too.
+#[test]
+fn a_large_list_of_numbers_costs_a_few_copies_of_it() {
+    let name = "processes::a_large_list_of_numbers_costs_a_few_copies_of_it";
+    system::in_a_process_of_its_own(name, || {
+        let numbers = vec![0.5_f64; 12_500_000];
+        let parallel = pool(1);
+        let carry = || {
+            let run = parallel.map(|numbers: Vec<f64>| numbers.len(), [numbers.clone()]).unwrap();
+            assert_eq!(run.results, [numbers.len()]);
+            run.timing.cpu + run.timing.worker_cpu
+        };
+        let copy = || joblab::time(|| drop(std::hint::black_box(numbers.clone()))).1.cpu;
+        let least = |cost: &dyn Fn() -> Duration| (0..5).map(|_| cost()).min().unwrap();
+        let (carried, copied) = (least(&carry), least(&copy));
+        let copies = carried.as_secs_f64() / copied.as_secs_f64();
+        println!("{carried:?} of CPU time, as much as {copies:.1} copies of {copied:?}");
+        assert!(copies < 4.0, "it costs as much as {copies:.1} copies");
+    });
 }
 
 #[test]
@@ -156,9 +156,7 @@ fn more_than_two_gigabytes_travel_both_ways() {
         println!("SKIPPED: only {available} kB of memory are available");
         return;
     }
-    let run = pool(1)
-        .map(|bytes: Vec<u8>| bytes, [vec![7; 2_200_000_000]])
-        .unwrap();
+    let run = pool(1).map(|bytes: Vec<u8>| bytes, [vec![7; 2_200_000_000]]).unwrap();
     assert_eq!(run.results[0].len(), 2_200_000_000);
     assert!(run.results[0].iter().all(|&byte| byte == 7));
 }
@@ -187,18 +185,12 @@ fn what_tasks_print_comes_out_whole_and_before_the_call_returns() {
     for n in 0..6 {
         for line in 0..200 {
             let whole = format!("task {n} line {line} {}", "x".repeat(500));
-            assert!(
-                lines.iter().any(|printed| printed.ends_with(&whole)),
-                "{whole}"
-            );
+            assert!(lines.iter().any(|printed| printed.ends_with(&whole)), "{whole}");
             let whole = format!("task {n} line {line} to stderr");
             assert!(output.stderr.lines().any(|line| line == whole), "{whole}");
         }
         // Short tasks follow each other in a worker, as their output does in its stream.
-        assert!(
-            before.contains(&format!("task {n} ends without a newline")),
-            "{n}"
-        );
+        assert!(before.contains(&format!("task {n} ends without a newline")), "{n}");
     }
     assert!(before.ends_with("newline\n"), "the call ends the last line");
     assert!(!before.contains("to stderr"), "the streams are kept apart");
@@ -255,21 +247,14 @@ fn a_task_may_use_a_pool_of_its_own() {
         let inner = pool(2).map(|n: u64| n + 1, [n, 10 * n]);
         inner.unwrap().results
     }
-    assert_eq!(
-        pool(2).map(outer, 1..3).unwrap().results,
-        [[2, 11], [3, 21]]
-    );
+    assert_eq!(pool(2).map(outer, 1..3).unwrap().results, [[2, 11], [3, 21]]);
 }
 
 #[test]
 fn a_program_that_a_task_starts_holds_nothing_up() {
     fn start(_: u64) -> u32 {
         // It inherits the worker's output and lives on.
-        std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap()
-            .id()
+        std::process::Command::new("sleep").arg("60").spawn().unwrap().id()
     }
     let parallel = pool(1);
     let started = std::time::Instant::now();
@@ -277,4 +262,37 @@ fn a_program_that_a_task_starts_holds_nothing_up() {
     drop(parallel);
     assert!(started.elapsed() < Duration::from_secs(30));
     system::kill("-KILL", sleeper);
+}
+
+#[test]
+fn a_context_is_sent_once_to_each_worker() {
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    struct Table(Vec<u64>);
+    impl Serialize for Table {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            WRITTEN.fetch_add(1, Ordering::SeqCst);
+            self.0.serialize(serializer)
+        }
+    }
+    impl<'de> Deserialize<'de> for Table {
+        fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+            READ.fetch_add(1, Ordering::SeqCst);
+            Vec::deserialize(reader).map(Table)
+        }
+    }
+    let parallel = pool(2).with_state(|table: &Table| table.0.len(), Table(vec![7; 1_000]));
+    let look_up = |n: u64, length: &mut usize| {
+        let pid = who(n);
+        (pid, *length, READ.load(Ordering::SeqCst))
+    };
+    let mut pids = BTreeSet::new();
+    for _ in 0..2 {
+        for (pid, length, read) in parallel.map(look_up, 0..8).unwrap().results {
+            assert_eq!((length, read), (1_000, 1), "in worker {pid}");
+            pids.insert(pid);
+        }
+    }
+    assert_eq!(pids.len(), 2);
+    assert_eq!(WRITTEN.load(Ordering::SeqCst), 1);
 }

@@ -28,14 +28,16 @@ pub(crate) fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+/// All processes there are, zombies included.
+pub(crate) fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// This process's children, zombies included.
 pub(crate) fn children() -> Vec<u32> {
     let own = std::process::id();
-    let processes = fs::read_dir("/proc").unwrap();
-    processes
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|&pid| parent(pid) == Some(own))
-        .collect()
+    processes().into_iter().filter(|&pid| parent(pid) == Some(own)).collect()
 }
 
 /// The state letter and the parent of a process (proc_pid_stat(5)).
@@ -64,9 +66,7 @@ pub(crate) fn kilobytes(file: &str, field: &str) -> u64 {
 
 /// Sends a signal with kill(1).
 pub(crate) fn kill(signal: &str, pid: u32) {
-    let status = Command::new("kill")
-        .args([signal, &pid.to_string()])
-        .status();
+    let status = Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(status.unwrap().success());
 }
 
@@ -105,9 +105,6 @@ pub(crate) fn in_a_process_of_its_own(test: &str, work: impl FnOnce()) -> Option
     let [stdout, stderr] =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     assert!(output.status.success(), "{stdout}\n{stderr}");
-    assert!(
-        stdout.contains("1 passed"),
-        "the test {test} was not found:\n{stdout}"
-    );
+    assert!(stdout.contains("1 passed"), "the test {test} was not found:\n{stdout}");
     Some(Output { stdout, stderr })
 }

@@ -10,21 +10,14 @@ pub(crate) const N: u64 = 900;
 /// A timing of so many milliseconds.
 pub(crate) fn timing(wall: u64, cpu: u64, worker_cpu: u64) -> Timing {
     let [wall, cpu, worker_cpu] = [wall, cpu, worker_cpu].map(Duration::from_millis);
-    Timing {
-        wall,
-        cpu,
-        worker_cpu,
-    }
+    Timing { wall, cpu, worker_cpu }
 }
 
 #[test]
 fn a_sleep_costs_wall_time_and_no_cpu_time() {
     let run = Parallel::new(1)
         .backend(Backend::Sequential)
-        .map(
-            |_: u64| std::thread::sleep(Duration::from_millis(200)),
-            0..1,
-        )
+        .map(|_: u64| std::thread::sleep(Duration::from_millis(200)), 0..1)
         .unwrap();
     let task = &run.tasks[0];
     assert!(task.wall >= Duration::from_millis(200));
@@ -44,10 +37,7 @@ fn the_loop_costs_both() {
     }
     let sum: Duration = run.tasks.iter().map(|task| task.cpu).sum();
     assert_eq!(run.timing.worker_cpu, sum);
-    assert!(
-        run.timing.worker_cpu <= run.timing.cpu,
-        "threads are part of this process"
-    );
+    assert!(run.timing.worker_cpu <= run.timing.cpu, "threads are part of this process");
 }
 
 /// The CPU time of the loop by the thread's own clock: how busy the machine is hardly changes it.
@@ -74,34 +64,19 @@ fn tasks_that_hold_the_lock_take_turns() {
 #[test]
 fn holding_the_lock_makes_tasks_wait() {
     let run = Parallel::new(3).map(wait_loop_withgil, [N; 6]).unwrap();
-    assert!(
-        run.results
-            .iter()
-            .all(|&result| result == wait_loop_nogil(N))
-    );
+    assert!(run.results.iter().all(|&result| result == wait_loop_nogil(N)));
     // Only one task can compute, so that the call lasts at least as long as their CPU times
     // together, though three threads are there to run them.
-    assert!(
-        run.timing.wall >= run.timing.worker_cpu.mul_f64(0.99),
-        "{:?}",
-        run.timing
-    );
+    assert!(run.timing.wall >= run.timing.worker_cpu.mul_f64(0.99), "{:?}", run.timing);
 }
 
 #[test]
 fn a_task_that_panics_under_the_lock_leaves_it_usable() {
     let parallel = Parallel::new(2);
-    let error = parallel
-        .map(
-            |_: u64| -> u64 { with_gil(|| panic!("under the lock")) },
-            0..1,
-        )
-        .unwrap_err();
+    let error =
+        parallel.map(|_: u64| -> u64 { with_gil(|| panic!("under the lock")) }, 0..1).unwrap_err();
     assert!(error.to_string().contains("under the lock"));
-    assert_eq!(
-        parallel.map(wait_loop_withgil, [10]).unwrap().results,
-        [10.000000000000002]
-    );
+    assert_eq!(parallel.map(wait_loop_withgil, [10]).unwrap().results, [10.000000000000002]);
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! The other side: what a worker process does, from its first instruction to its last.
 #![allow(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::{iter, mem, thread};
 
 use super::image::Image;
 use super::sys::{self, Interest};
 use super::wire::{self, Broken, Decoder, Kind};
-use crate::batch::Fields;
+use crate::batch::{Fields, Incoming};
+use crate::function::{self, InWorker};
 use crate::timing::Moment;
-use crate::trampoline;
+use crate::travel::{self, Taken};
 use crate::worker::MAIN_THREAD;
 
 /// The variable that makes a program a worker.
@@ -25,7 +27,8 @@ pub(super) const ENTRY: &str = concat!("joblab_worker_", env!("CARGO_PKG_VERSION
 /// How a worker answers: what a reply's first number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The time that the whole batch took, in nanoseconds, and the outcomes follow.
+    /// The time that the whole batch took, in nanoseconds, and the outcomes follow; at the end the
+    /// descriptors (i32) of the shared memory in them, and the number of those.
     Done = 0,
     /// Why the function's library could not be loaded follows.
     NoFunction = 1,
@@ -33,13 +36,12 @@ pub(super) enum Verdict {
 
 impl Verdict {
     pub(super) fn from_u64(value: u64) -> Option<Self> {
-        [Verdict::Done, Verdict::NoFunction]
-            .into_iter()
-            .find(|&verdict| verdict as u64 == value)
+        [Verdict::Done, Verdict::NoFunction].into_iter().find(|&verdict| verdict as u64 == value)
     }
 }
 
-/// What evcxr's runtime calls in a worker, as it calls a notebook's cell. Does not return.
+/// What evcxr's runtime calls in a worker, as it calls a notebook's cell, and Python on a Dask worker.
+/// Does not return.
 #[unsafe(export_name = concat!("joblab_worker_", env!("CARGO_PKG_VERSION")))]
 extern "C" fn joblab_worker(_variables: *mut c_void) -> *mut c_void {
     be_a_worker()
@@ -78,17 +80,10 @@ fn be_a_worker() -> ! {
         let ours = socket.try_clone()?;
         // Tasks see a thread of the name that a program's first one has. This one's name std
         // would only learn in `main`.
-        thread::Builder::new()
-            .name(MAIN_THREAD.to_owned())
-            .stack_size(STACK)
-            .spawn(move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| answer_tasks(socket)));
-                sys::exit_now(if matches!(ended, Ok(Ok(()))) {
-                    0
-                } else {
-                    FAILED
-                })
-            })?;
+        thread::Builder::new().name(MAIN_THREAD.to_owned()).stack_size(STACK).spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| answer_tasks(socket)));
+            sys::exit_now(if matches!(ended, Ok(Ok(()))) { 0 } else { FAILED })
+        })?;
         Ok(ours)
     };
     match start().and_then(|socket| sys::wait(&[(socket.as_fd(), Interest::HangUp)], None)) {
@@ -101,20 +96,42 @@ fn be_a_worker() -> ! {
 const FAILED: i32 = 101;
 
 fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
-    let mut hello = wire::begin(Kind::Hello);
-    wire::seal(&mut hello);
-    socket.write_all(&hello)?;
+    socket.write_all(&wire::frame(Kind::Hello, &[]))?;
 
     let mut decoder = Decoder::new(socket.try_clone()?);
     let mut images = Vec::new();
+    let mut worker =
+        InWorker { state: Err("it was never told how to make it".to_owned()), kept: Vec::new() };
+    // The shared memory of replies, until the parent has taken it over.
+    let mut kept = VecDeque::new();
+    // Copies of the next message's shared memory.
+    let mut copies = (0, Vec::new());
     loop {
         match decoder.next() {
             Ok(Some((Kind::Image, body))) => images.push(open_image(&body)),
             Ok(Some((Kind::Batch, body))) => {
-                let mut reply = answer(&body, &images);
+                let (pid, taken) = mem::take(&mut copies);
+                let mut reply = travel::with_taken(pid, taken, || {
+                    answer(&body, &images, &mut worker, &mut || next_part(&mut decoder))
+                });
+                if !worker.kept.is_empty() {
+                    kept.push_back(mem::take(&mut worker.kept));
+                }
                 wire::seal(&mut reply);
                 socket.write_all(&reply)?;
             }
+            Ok(Some((Kind::State, body))) => {
+                let (pid, taken) = mem::take(&mut copies);
+                worker.state = find(&body, &images).and_then(|(maker, function, context)| {
+                    // SAFETY: as for `function::call` below.
+                    let make = || unsafe { function::make(maker, function, context) };
+                    travel::with_taken(pid, taken, make)
+                });
+            }
+            Ok(Some((Kind::Copies, body))) => copies = take_copies(&body)?,
+            // What is left of an argument that was not read to its end.
+            Ok(Some((Kind::Part, _))) => {}
+            Ok(Some((Kind::Taken, _))) => drop(kept.pop_front()),
             Err(Broken::Closed) => return Ok(()),
             Err(Broken::Io(error)) => return Err(error),
             Ok(_) | Err(Broken::Foreign(_)) => return Err(io::ErrorKind::InvalidData.into()),
@@ -122,14 +139,19 @@ fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
     }
 }
 
-/// Loads an image: a nul-separated identity and path, or nothing for the program.
+/// Loads an image: a nul-separated identity and path, or nothing for the program. A copy that was made
+/// for this worker has no identity.
 fn open_image(body: &[u8]) -> Result<Image, String> {
     let text = String::from_utf8_lossy(body);
     let Some((identity, path)) = text.split_once('\0') else {
         return Image::program().ok_or_else(|| "the program is not mapped".to_owned());
     };
     sys::load(path).map_err(|reason| format!("{path} could not be loaded: {reason}"))?;
-    Image::of_identity(identity).ok_or_else(|| {
+    let image = match identity {
+        "" => Image::of_path(path),
+        _ => Image::of_identity(identity),
+    };
+    image.ok_or_else(|| {
         format!(
             "{path} was built anew since it was loaded; run the cell that defines the function \
              again"
@@ -137,20 +159,47 @@ fn open_image(body: &[u8]) -> Result<Image, String> {
     })
 }
 
+/// The process that a message's shared memory is of, and the copies of that which another one has.
+fn take_copies(body: &[u8]) -> io::Result<(u32, Taken)> {
+    let mut numbers = Fields(body);
+    let (of, from) = numbers.u64().zip(numbers.u64()).ok_or(io::ErrorKind::InvalidData)?;
+    let pairs = iter::from_fn(|| numbers.u64().zip(numbers.u64()));
+    let take = |(theirs, here)| Ok((theirs as i32, travel::take(from as u32, here as i32)?));
+    Ok((of as u32, pairs.map(take).collect::<io::Result<_>>()?))
+}
+
+/// The next part of a batch's argument; none after the last, or where the parent is gone.
+fn next_part(decoder: &mut Decoder<UnixStream>) -> Option<Vec<u8>> {
+    match decoder.next() {
+        Ok(Some((Kind::Part, part))) if !part.is_empty() => Some(part),
+        _ => None,
+    }
+}
+
 /// Runs the batch in a frame's body and writes the reply's.
-fn answer(body: &[u8], images: &[Result<Image, String>]) -> Vec<u8> {
+fn answer(
+    body: &[u8],
+    images: &[Result<Image, String>],
+    worker: &mut InWorker,
+    next_part: &mut dyn FnMut() -> Option<Vec<u8>>,
+) -> Vec<u8> {
     let mut reply = wire::begin(Kind::Reply);
     match find(body, images) {
-        Ok((trampoline, function, arguments)) => {
+        Ok((trampoline, function, batch)) => {
+            let incoming = Incoming { batch, next_part };
             reply.extend((Verdict::Done as u64).to_le_bytes());
             let wall_at = reply.len();
             reply.extend([0; 8]);
             let start = Moment::now();
             // SAFETY: the parent is the same program with the same libraries: `open_image` has
             // checked that these are the files that it took the offsets from.
-            unsafe { trampoline::call(trampoline, function, arguments, &mut reply) };
+            unsafe { function::call(trampoline, function, worker, incoming, &mut reply) };
             let wall = start.elapsed().as_nanos() as u64;
             reply[wall_at..wall_at + 8].copy_from_slice(&wall.to_le_bytes());
+            for sent in &worker.kept {
+                reply.extend(sent.segment.descriptor().to_le_bytes());
+            }
+            reply.extend((worker.kept.len() as u64).to_le_bytes());
             // What the tasks printed is in the pipe before their results are in the socket.
             let _ = io::stdout().flush();
         }

@@ -24,11 +24,32 @@ pub(super) enum Kind {
     Batch = 3,
     /// Worker to parent: what became of the oldest batch that was not answered yet.
     Reply = 4,
+    /// Parent to worker: how to make the state that later tasks need.
+    State = 5,
+    /// Parent to worker: the shared memory of the oldest reply that had any is taken over.
+    Taken = 6,
+    /// Parent to worker: a part of the last batch's argument; after the last part an empty one.
+    Part = 10,
+    /// To the bridge to Dask: a batch's number, whether it needs the state (1 or 0), the time limit in
+    /// nanoseconds (0 for none), how many pieces of shared memory are in it, of each its number, its
+    /// descriptor and its size, and the batch's frame.
+    Job = 7,
+    /// To the bridge to Dask: the numbers of batches that are not wanted any more.
+    Cancel = 8,
+    /// From the bridge to Dask, its last word: why there is no cluster.
+    Refused = 9,
+    /// From a Dask worker: the process that the shared memory of the next message is of, the one that
+    /// has copies of it, and the descriptor there and here of each.
+    Copies = 11,
+    /// To the bridge to Dask: the numbers of shared memory that is gone.
+    Forget = 12,
 }
 
 impl Kind {
     fn from_u32(value: u32) -> Option<Self> {
-        [Kind::Hello, Kind::Image, Kind::Batch, Kind::Reply]
+        use Kind::{Batch, Cancel, Copies, Forget, Hello, Image};
+        use Kind::{Job, Part, Refused, Reply, State, Taken};
+        [Hello, Image, Batch, Reply, State, Taken, Part, Job, Cancel, Refused, Copies, Forget]
             .into_iter()
             .find(|&kind| kind as u32 == value)
     }
@@ -43,10 +64,34 @@ pub(super) fn begin(kind: Kind) -> Vec<u8> {
     frame
 }
 
+/// A new frame with room for the two places that its body begins with.
+pub(super) fn begin_with_places(kind: Kind) -> Vec<u8> {
+    let mut frame = begin(kind);
+    frame.extend([0; 32]);
+    frame
+}
+
 /// Completes the header of a frame that [`begin`] began.
 pub(super) fn seal(frame: &mut [u8]) {
     let length = (frame.len() - HEADER) as u64;
     frame[HEADER - 8..HEADER].copy_from_slice(&length.to_le_bytes());
+}
+
+/// A whole frame.
+pub(super) fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let mut frame = begin(kind);
+    frame.extend(body);
+    seal(&mut frame);
+    frame
+}
+
+/// The beginning of a frame of numbers and of what is written after it: all but the `inner` bytes.
+pub(super) fn around(kind: Kind, numbers: &[u64], inner: &[u8]) -> Vec<u8> {
+    let mut frame = begin(kind);
+    frame.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    let length = (frame.len() - HEADER + inner.len()) as u64;
+    frame[HEADER - 8..HEADER].copy_from_slice(&length.to_le_bytes());
+    frame
 }
 
 /// Why no frame can be read any more.
@@ -78,6 +123,11 @@ impl<R: Read> Decoder<R> {
 
     pub(super) fn get_ref(&self) -> &R {
         self.reader.get_ref()
+    }
+
+    /// Whether all that was read has been given out.
+    pub(super) fn is_drained(&self) -> bool {
+        self.reader.buffer().is_empty() && self.header.is_empty() && self.body.is_empty()
     }
 
     /// The next frame; `None` where the socket does not block and has no whole frame yet.
@@ -149,18 +199,7 @@ mod tests {
 
     fn pieces(bytes: &[u8], sizes: Vec<usize>) -> Decoder<Pieces<'_>> {
         let sizes = sizes.into_iter().cycle();
-        Decoder::new(Pieces {
-            bytes,
-            sizes,
-            dry: false,
-        })
-    }
-
-    fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
-        let mut frame = begin(kind);
-        frame.extend(body);
-        seal(&mut frame);
-        frame
+        Decoder::new(Pieces { bytes, sizes, dry: false })
     }
 
     /// Reads all frames, and how it ended.
@@ -190,17 +229,8 @@ mod tests {
     #[test]
     fn frames_arrive_however_the_socket_cuts_them() {
         let bodies: [&[u8]; 4] = [b"", b"x", &[7; 100_000], b"the last one"];
-        let stream: Vec<u8> = bodies
-            .iter()
-            .flat_map(|body| frame(Kind::Batch, body))
-            .collect();
-        for sizes in [
-            vec![1],
-            vec![16],
-            vec![15, 2],
-            vec![100_000],
-            vec![3, 70_000, 1],
-        ] {
+        let stream: Vec<u8> = bodies.iter().flat_map(|body| frame(Kind::Batch, body)).collect();
+        for sizes in [vec![1], vec![16], vec![15, 2], vec![100_000], vec![3, 70_000, 1]] {
             let (frames, end) = read_all(&mut pieces(&stream, sizes));
             let got: Vec<&[u8]> = frames.iter().map(|(_, body)| body.as_slice()).collect();
             assert_eq!(got, bodies);
@@ -218,19 +248,14 @@ mod tests {
         assert!(decoder.body.capacity() <= 2 * RESERVE);
         let mut lie = begin(Kind::Reply);
         lie[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(matches!(
-            Decoder::new(lie.as_slice()).next(),
-            Err(Broken::Foreign(_))
-        ));
+        assert!(matches!(Decoder::new(lie.as_slice()).next(), Err(Broken::Foreign(_))));
     }
 
     #[test]
     fn noise_and_damaged_frames_are_refused_and_never_panic() {
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
         for _ in 0..20_000 {
-            let body: Vec<u8> = (0..random.below(40))
-                .map(|_| random.below(256) as u8)
-                .collect();
+            let body: Vec<u8> = (0..random.below(40)).map(|_| random.below(256) as u8).collect();
             let mut stream = match random.below(3) {
                 0 => body.clone(),
                 _ => frame(Kind::Reply, &body),

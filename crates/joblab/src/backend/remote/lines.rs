@@ -3,17 +3,20 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::sys;
+use crate::backend::remote::sys;
 
 /// A line that is longer is passed on in pieces: a task that prints without end must not fill
 /// this process's memory.
 const LONGEST: usize = 1 << 20;
+const CHUNK: usize = 1 << 14;
 
 /// One output stream of one worker.
 pub(super) struct Lines<P> {
     /// None when the worker has closed its end.
     pipe: Option<P>,
     partial: Vec<u8>,
+    /// What is read at once. It is asked for after each answer, and so is not made anew.
+    chunk: Box<[u8]>,
     target: Target,
 }
 
@@ -26,11 +29,7 @@ pub(super) enum Target {
 impl<P: Read + AsFd> Lines<P> {
     pub(super) fn new(pipe: P, target: Target) -> io::Result<Self> {
         sys::set_nonblocking(pipe.as_fd())?;
-        Ok(Lines {
-            pipe: Some(pipe),
-            partial: Vec::new(),
-            target,
-        })
+        Ok(Lines { pipe: Some(pipe), partial: Vec::new(), chunk: vec![0; CHUNK].into(), target })
     }
 
     /// The pipe, as long as the worker has its end open.
@@ -40,17 +39,15 @@ impl<P: Read + AsFd> Lines<P> {
 
     /// Passes on all whole lines that have come in.
     pub(super) fn pass_on(&mut self) {
-        let mut chunk = [0; 1 << 14];
         while let Some(pipe) = &mut self.pipe {
-            match pipe.read(&mut chunk) {
+            match pipe.read(&mut self.chunk) {
                 Ok(0) => self.pipe = None,
                 Ok(length) => {
-                    self.partial.extend(&chunk[..length]);
+                    self.partial.extend(&self.chunk[..length]);
                     let whole = self.partial.iter().rposition(|&byte| byte == b'\n');
                     if let Some(last) = whole {
                         let rest = self.partial.split_off(last + 1);
-                        self.target
-                            .print(&std::mem::replace(&mut self.partial, rest));
+                        self.target.print(&std::mem::replace(&mut self.partial, rest));
                     } else if self.partial.len() > LONGEST {
                         self.end_line();
                     }

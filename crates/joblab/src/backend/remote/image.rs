@@ -56,6 +56,13 @@ impl Image {
         image_of(&read_maps().ok()?, identity)
     }
 
+    /// The image of this file in this process, where it is loaded. The path has no links in it.
+    pub(super) fn of_path(path: &str) -> Option<Image> {
+        let maps = read_maps().ok()?;
+        let mapping = parse(&maps).find(|mapping| mapping.path == path)?;
+        image_of(&maps, mapping.identity)
+    }
+
     /// The program that this process runs.
     pub(super) fn program() -> Option<Image> {
         let maps = read_maps().ok()?;
@@ -137,10 +144,7 @@ mod tests {
     fn a_function_of_a_library_is_found_there() {
         let address = libc::atoi as *const () as usize;
         let (image, _) = Image::of_address(address).unwrap();
-        assert!(
-            image.path.contains("libc") && !image.is_program,
-            "{image:?}"
-        );
+        assert!(image.path.contains("libc") && !image.is_program, "{image:?}");
     }
 
     #[test]

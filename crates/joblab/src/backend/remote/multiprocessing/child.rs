@@ -4,20 +4,24 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::image::Image;
-use super::lines::{Lines, Target};
-use super::wire::{Broken, Decoder, Kind};
-use super::worker::{self, Verdict};
-use super::{Parcel, Shipping, is_evcxr};
+use crate::backend::remote::exit;
+use crate::backend::remote::image::Image;
+use crate::backend::remote::lines::{Lines, Target};
+use crate::backend::remote::outlet::{Piece, Pieces};
+use crate::backend::remote::shipping::{Parcel, Shipping};
+use crate::backend::remote::wire::{self, Broken, Decoder, Kind};
+use crate::backend::remote::worker::{self, Verdict};
+use crate::backend::{RemoteWorker, Reply};
 use crate::batch::Fields;
 use crate::error::Error;
 use crate::timing::Moment;
-use crate::worker::PROCESS_NAME;
+use crate::travel::{self, Taken};
+use crate::worker::{PROCESS_NAME, is_evcxr};
 
 /// Libraries that would start threads of their own in each worker read these; with n_jobs workers
 /// they should share the CPUs. joblib/_parallel_backends.py, MAX_NUM_THREADS_VARS, and rayon's.
@@ -35,8 +39,20 @@ const THREAD_VARIABLES: [&str; 8] = [
 const SHORT: Duration = Duration::from_millis(5);
 /// So many short batches are sent ahead, so that a worker need not wait.
 const AHEAD: usize = 4;
+/// How long a task whose call has failed may go on before its worker is stopped: a worker that is
+/// about to be free is worth more than a new one.
+const GRACE: Duration = Duration::from_millis(20);
 /// As many pieces as are written at once.
 const PIECES: usize = 16;
+
+/// Why a worker that runs a task is stopped.
+#[derive(Clone, Copy)]
+pub(super) enum Why {
+    /// Nobody wants the task any more.
+    Unwanted,
+    /// The task took longer than this, which is its limit.
+    Late(Duration),
+}
 
 pub(super) struct Worker {
     pub(super) number: usize,
@@ -44,22 +60,32 @@ pub(super) struct Worker {
     decoder: Decoder<UnixStream>,
     pub(super) stdout: Lines<ChildStdout>,
     pub(super) stderr: Lines<ChildStderr>,
+    /// The batch for which it was started.
+    pub(super) started_for: Weak<Vec<u8>>,
     /// Whether the worker has said that it is ready.
     pub(super) is_ready: bool,
     images_sent: usize,
+    is_state_sent: bool,
+    /// What is still to come of the last batch.
+    pieces: Option<Pieces>,
+    /// Why the running batch's argument could not be written to its end.
+    torn: Option<Error>,
     outbox: VecDeque<Arc<Vec<u8>>>,
     /// How much of the outbox's first piece is written.
     written: usize,
     /// The batches that the worker has not answered, oldest first: that one is running.
     pub(super) batches: VecDeque<Parcel>,
     last_wall: Duration,
+    /// Since when the oldest batch has been running: since all of it was sent, or the one before it
+    /// was answered.
+    running_since: Option<Moment>,
     /// Since when the task that runs is one that nobody wants any more.
     unwanted_since: Option<Moment>,
 }
 
 impl Worker {
-    /// Starts the running program again, to be a worker.
-    pub(super) fn start(number: usize, threads: usize) -> Result<Worker, String> {
+    /// Starts the running program again, to be a worker, since there is a batch for one.
+    pub(super) fn start(number: usize, threads: usize, batch: &Parcel) -> Result<Worker, String> {
         let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
         // However the file was renamed or replaced meanwhile, this is the program that runs.
         let mut command = Command::new("/proc/self/exe");
@@ -67,9 +93,7 @@ impl Worker {
             let (image, _) = Image::of_address(worker::entry_address())?;
             // What the kernel writes to its runtime for each cell.
             let line = format!("LOAD_AND_RUN {} {}\n", image.path, worker::ENTRY);
-            (&ours)
-                .write_all(line.as_bytes())
-                .map_err(|error| error.to_string())?;
+            (&ours).write_all(line.as_bytes()).map_err(|error| error.to_string())?;
         } else {
             command.env(worker::VARIABLE, "1");
         }
@@ -101,16 +125,21 @@ impl Worker {
                 decoder: Decoder::new(ours),
                 stdout,
                 stderr,
+                started_for: Arc::downgrade(&batch.frame),
                 is_ready: false,
                 images_sent: 0,
+                is_state_sent: false,
+                pieces: None,
+                torn: None,
                 outbox: VecDeque::new(),
                 written: 0,
                 batches: VecDeque::new(),
                 last_wall: Duration::MAX,
+                running_since: None,
                 unwanted_since: None,
             }),
             Err(error) => {
-                end(&mut child);
+                exit::end(&mut child);
                 Err(error.to_string())
             }
         }
@@ -127,7 +156,7 @@ impl Worker {
     /// How many more batches it makes sense to hand to this worker now.
     pub(super) fn room(&self) -> usize {
         let most = if self.last_wall < SHORT { AHEAD } else { 1 };
-        if self.is_ready {
+        if self.is_ready && self.pieces.is_none() {
             most.saturating_sub(self.batches.len())
         } else {
             0
@@ -135,17 +164,38 @@ impl Worker {
     }
 
     /// Hands over a batch; [`write`](Self::write) sends it.
-    pub(super) fn assign(&mut self, parcel: Parcel, shipping: &Shipping) {
+    pub(super) fn assign(&mut self, mut parcel: Parcel, shipping: &Shipping) {
         for image in shipping.frames_from(self.images_sent) {
             self.outbox.push_back(image);
             self.images_sent += 1;
         }
+        if parcel.needs_state && !self.is_state_sent {
+            self.outbox.extend(shipping.state.clone());
+            self.is_state_sent = true;
+        }
         self.outbox.push_back(Arc::clone(&parcel.frame));
+        self.pieces = parcel.pieces.take();
         self.batches.push_back(parcel);
+    }
+
+    /// Takes in what the caller has written meanwhile.
+    pub(super) fn collect_pieces(&mut self) {
+        while let Some(pieces) = &self.pieces {
+            match (pieces.try_recv(), self.batches.front_mut()) {
+                (Ok(Piece::Frame(part)), _) => self.outbox.push_back(Arc::new(part)),
+                (Ok(Piece::Kept(kept)), Some(parcel)) => parcel.kept.extend(kept),
+                (Ok(Piece::Torn(error)), Some(_)) => self.torn = Some(error),
+                // It is answered already.
+                (Ok(_), None) => {}
+                (Err(TryRecvError::Empty), _) => return,
+                (Err(TryRecvError::Disconnected), _) => self.pieces = None,
+            }
+        }
     }
 
     /// Writes as much as the worker takes now. That its process has ended is found out by reading.
     pub(super) fn write(&mut self) {
+        self.collect_pieces();
         while !self.outbox.is_empty() {
             let mut skip = self.written;
             let pieces: Vec<IoSlice<'_>> = self
@@ -166,42 +216,70 @@ impl Worker {
                 self.outbox.pop_front();
             }
         }
+        if !self.batches.is_empty() && self.pieces.is_none() {
+            self.running_since.get_or_insert_with(Moment::now);
+        }
     }
 
     /// Reads and passes on all answers that have come in. The error says how the process ended.
     pub(super) fn read(&mut self) -> Result<(), String> {
-        loop {
+        let mut messages = Vec::new();
+        let end = loop {
             match self.decoder.next() {
-                Ok(None) => return Ok(()),
+                Ok(None) => break None,
                 Ok(Some((Kind::Hello, _))) if !self.is_ready => self.is_ready = true,
-                Ok(Some((Kind::Reply, message))) => {
-                    let Some(task) = self.batches.pop_front() else {
-                        return Err(self.confused("it answered a batch that it had not been given"));
-                    };
-                    // What the batch printed was written before its answer was. A line that it left
-                    // open goes on with what the next one prints, if that is under way.
-                    let is_idle = self.batches.is_empty();
-                    self.stdout.catch_up(is_idle);
-                    self.stderr.catch_up(is_idle);
-                    if let Err(task) = self.answer(task, message) {
-                        self.batches.push_front(task);
-                        return Err(self.confused("its answer could not be read"));
-                    }
+                Ok(Some((Kind::Reply, message))) => messages.push(message),
+                Ok(Some(_)) => {
+                    break Some(Broken::Foreign("it is of a kind that only its parent sends"));
                 }
-                Ok(Some(_)) => return Err(self.confused("it sent what only its parent sends")),
-                Err(Broken::Closed) => return Err(self.end()),
-                Err(Broken::Foreign(what)) => {
-                    return Err(self.confused(&format!(
-                        "something else wrote to its private socket: {what}"
-                    )));
-                }
-                Err(Broken::Io(error)) => return Err(self.confused(&error.to_string())),
+                Err(broken) => break Some(broken),
+            }
+            // What comes later is told of later: asking for it would cost as much as an answer.
+            if self.decoder.is_drained() {
+                break None;
+            }
+        };
+        self.pass_on(messages)?;
+        match end {
+            None => Ok(()),
+            Some(Broken::Closed) => Err(self.end()),
+            Some(Broken::Foreign(what)) => {
+                Err(self.confused(&format!("something else wrote to its private socket: {what}")))
+            }
+            Some(Broken::Io(error)) => Err(self.confused(&error.to_string())),
+        }
+    }
+
+    /// Passes on the answers to the oldest batches.
+    fn pass_on(&mut self, messages: Vec<Vec<u8>>) -> Result<(), String> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        // What the batches printed was written before their answers were. A line that the last one
+        // left open goes on with what the next one prints, if that is under way.
+        let is_idle = self.batches.len() <= messages.len();
+        self.stdout.catch_up(is_idle);
+        self.stderr.catch_up(is_idle);
+        for message in messages {
+            let Some(task) = self.batches.pop_front() else {
+                return Err(self.confused("it answered a batch that it had not been given"));
+            };
+            let is_next_sent = !self.batches.is_empty() && self.outbox.is_empty();
+            self.running_since = is_next_sent.then(Moment::now);
+            if let Err(task) = self.answer(task, message) {
+                self.batches.push_front(task);
+                return Err(self.confused("its answer could not be read"));
             }
         }
+        Ok(())
     }
 
     /// Reports an answer to the call that awaits it, or gives the batch back.
     fn answer(&mut self, parcel: Parcel, message: Vec<u8>) -> Result<(), Parcel> {
+        if let Some(error) = self.torn.take() {
+            parcel.into_answer().failed(error);
+            return Ok(());
+        }
         let mut fields = Fields(&message);
         match fields.u64().and_then(Verdict::from_u64) {
             Some(Verdict::Done) => {
@@ -210,30 +288,42 @@ impl Worker {
                 };
                 self.last_wall = Duration::from_nanos(wall);
                 let outcomes = message.len() - fields.0.len();
-                parcel.answer.done(self.child.id(), message, outcomes);
+                let pid = self.child.id();
+                let Some(taken) = take_over(pid, fields.0) else {
+                    return Err(parcel);
+                };
+                if !taken.is_empty() {
+                    self.outbox.push_back(Arc::new(wire::frame(Kind::Taken, &[])));
+                    self.write();
+                }
+                parcel.into_answer().done(Reply {
+                    worker: RemoteWorker::process(pid),
+                    message,
+                    outcomes,
+                    taken,
+                });
             }
             Some(Verdict::NoFunction) => {
                 let reason = String::from_utf8_lossy(fields.0).into_owned();
                 let first = parcel.answer.tasks().start;
-                parcel.answer.failed(Error::function(first, reason));
+                parcel.into_answer().failed(Error::function(first, reason));
             }
             None => return Err(parcel),
         }
         Ok(())
     }
 
-    /// How long the worker has been busy with tasks that nobody wants any more.
-    pub(super) fn unwanted_for(&mut self) -> Option<Duration> {
+    /// How much longer the task that runs may go on, and why not for ever.
+    pub(super) fn time_left(&mut self) -> Option<(Duration, Why)> {
         let running = self.batches.front()?;
         if running.answer.is_wanted() {
             self.unwanted_since = None;
-            return None;
+            let limit = running.answer.time_limit()?;
+            let ran = self.running_since?.elapsed();
+            return Some((limit.saturating_sub(ran), Why::Late(limit)));
         }
-        Some(
-            self.unwanted_since
-                .get_or_insert_with(Moment::now)
-                .elapsed(),
-        )
+        let since = self.unwanted_since.get_or_insert_with(Moment::now);
+        Some((GRACE.saturating_sub(since.elapsed()), Why::Unwanted))
     }
 
     /// Ends a worker that is not to be trusted any more.
@@ -244,7 +334,7 @@ impl Worker {
 
     /// Makes sure that the process has ended, and says how it did.
     pub(super) fn end(&mut self) -> String {
-        let how = end(&mut self.child);
+        let how = exit::end(&mut self.child);
         self.stdout.catch_up(true);
         self.stderr.catch_up(true);
         how
@@ -257,38 +347,21 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        end(&mut self.child);
+        exit::end(&mut self.child);
     }
 }
 
-/// Ends a process and removes it from the system's table. One that is ending by itself keeps its
-/// own status: the system has noted that before it closes the socket.
-fn end(child: &mut Child) -> String {
-    // An error means that it has been waited for already.
-    let _ = child.kill();
-    match child.wait() {
-        Ok(status) => describe(status),
-        Err(error) => format!("ended, and the system cannot say how: {error}"),
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    let Some(signal) = status.signal() else {
-        return format!(
-            "ended with exit status {}",
-            status.code().unwrap_or_default()
-        );
+/// Takes over the shared memory that a reply lists at its end. What cannot be had is left out, and
+/// missed when the result is read.
+fn take_over(pid: u32, reply: &[u8]) -> Option<Taken> {
+    let (rest, number) = reply.split_last_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*number)).ok()?.checked_mul(4)?;
+    let (descriptors, []) = rest[rest.len().checked_sub(length)?..].as_chunks() else {
+        return None;
     };
-    let name = match signal {
-        libc::SIGILL => "SIGILL, an illegal instruction",
-        libc::SIGABRT => "SIGABRT, as after abort()",
-        libc::SIGBUS => "SIGBUS, a memory access that failed",
-        libc::SIGFPE => "SIGFPE, an arithmetic error",
-        libc::SIGKILL => "SIGKILL, perhaps because memory ran out",
-        libc::SIGSEGV => "SIGSEGV, a memory access that is not allowed, or a stack overflow",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGINT => "SIGINT, as after Ctrl-C",
-        _ => return format!("was killed by signal {signal}"),
+    let take = |descriptor: &[u8; 4]| {
+        let descriptor = i32::from_le_bytes(*descriptor);
+        Some((descriptor, travel::take(pid, descriptor).ok()?))
     };
-    format!("was killed by signal {signal} ({name})")
+    Some(descriptors.iter().filter_map(take).collect())
 }

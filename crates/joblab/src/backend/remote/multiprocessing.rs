@@ -11,28 +11,25 @@
 //!                            stdout and stderr          pipes
 //! ```
 //!
-//! A worker's standard input is a private socket, which carries [frames](wire) both ways. When the
-//! parent is gone, in whatever way, the system closes the socket, and the worker ends at once.
+//! A worker's standard input is a private socket, which carries [frames](super::wire) both ways. When
+//! the parent is gone, in whatever way, the system closes the socket, and the worker ends at once.
 
 mod child;
-mod image;
-mod lines;
 mod pump;
-mod sys;
-mod wire;
-mod worker;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use self::image::{Image, Place};
-use self::wire::Kind;
-use crate::backend::{Answer, Job, Packed, Pool};
+use super::outlet;
+use super::shipping::{Parcel, Shipping};
+use super::worker;
+use crate::backend::{Job, Pool};
 use crate::error::Error;
+use crate::lock::lock;
 
 /// The pool as its callers see it. The processes belong to its I/O thread.
 pub(super) struct Processes {
@@ -54,14 +51,10 @@ struct Inbox {
     parcels: VecDeque<Parcel>,
     /// Whether the bell has been rung since the I/O thread looked.
     rung: bool,
+    /// Whether a call does not want its batches any more.
+    has_unwanted: bool,
     /// Whether the pool is being dropped, or the I/O thread has ended: nothing is taken in then.
     closing: bool,
-}
-
-/// A batch of tasks on its way to a worker.
-struct Parcel {
-    frame: Arc<Vec<u8>>,
-    answer: Box<dyn Answer>,
 }
 
 impl Processes {
@@ -78,21 +71,13 @@ impl Processes {
         let (bell, listener) = UnixStream::pair().map_err(failed)?;
         bell.set_nonblocking(true).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        let shared = Arc::new(Shared {
-            inbox: Mutex::default(),
-            shipping: Mutex::default(),
-            bell,
-        });
+        let shared = Arc::new(Shared { inbox: Mutex::default(), shipping: Mutex::default(), bell });
         let theirs = Arc::clone(&shared);
         let pump = std::thread::Builder::new()
             .name("joblab-pump".to_owned())
             .spawn(move || pump::run(n_jobs, &theirs, listener))
             .map_err(failed)?;
-        Ok(Processes {
-            n_jobs,
-            shared,
-            pump: Some(pump),
-        })
+        Ok(Processes { n_jobs, shared, pump: Some(pump) })
     }
 }
 
@@ -101,50 +86,34 @@ impl Pool for Processes {
         self.n_jobs
     }
 
-    /// More than threads need: what is on its way to a worker or back counts too.
-    fn look_ahead(&self) -> usize {
-        4 * self.n_jobs
-    }
-
     /// A trip to a worker and back takes some 50 µs.
     fn batch_duration(&self) -> Option<Duration> {
         Some(Duration::from_millis(2))
     }
 
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
-        let mut frame = wire::begin(Kind::Batch);
-        // Room for two places, which are known when the task is packed.
-        frame.extend([0; 32]);
-        let Packed {
-            message: mut frame,
-            function,
-            trampoline,
-            answer,
-        } = job.pack(frame)?;
-        let places = {
-            let mut shipping = lock(&self.shared.shipping);
-            [trampoline, function].map(|address| shipping.place(address))
-        };
-        for (nth, place) in places.into_iter().enumerate() {
-            let place = place.map_err(|reason| Error::function(answer.tasks().start, reason))?;
-            let at = wire::HEADER + 16 * nth;
-            frame[at..at + 8].copy_from_slice(&place.image.to_le_bytes());
-            frame[at + 8..at + 16].copy_from_slice(&place.offset.to_le_bytes());
-        }
-        wire::seal(&mut frame);
-        let frame = Arc::new(frame);
+    fn submit(&self, job: Job) -> Result<(), Error> {
+        let (parcel, rest) = Shipping::pack(&self.shared.shipping, job, true)?;
+        let first = parcel.answer.tasks().start;
         self.shared.send(|inbox| {
             if inbox.closing {
-                return Err(Error::lost(answer.tasks().start));
+                return Err(Error::lost(first));
             }
-            inbox.parcels.push_back(Parcel { frame, answer });
+            inbox.parcels.push_back(parcel);
             Ok(())
-        })
+        })?;
+        if let Some((write, pieces)) = rest {
+            outlet::send(first, write, pieces, &|| self.shared.send(|_| {}));
+        }
+        Ok(())
     }
 
     fn stop_unwanted(&self) -> bool {
-        self.shared.send(|_| {});
+        self.shared.send(|inbox| inbox.has_unwanted = true);
         true
+    }
+
+    fn shares_memory(&self) -> bool {
+        false
     }
 }
 
@@ -174,71 +143,17 @@ impl Shared {
     }
 }
 
-/// Whether this process runs a notebook's cells, or is a worker of one that does: evcxr's kernel sets
-/// the variable, and children inherit it.
-fn is_evcxr() -> bool {
-    std::env::var_os("EVCXR_IS_RUNTIME").is_some()
-}
-
-/// No code that can panic runs under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The images that tasks' functions live in, numbered in the order in which workers learn of them.
-#[derive(Default)]
-struct Shipping {
-    images: Vec<Image>,
-    frames: Vec<Arc<Vec<u8>>>,
-    places: HashMap<usize, Place>,
-}
-
-impl Shipping {
-    /// Where an address of this process is found in a worker.
-    fn place(&mut self, address: usize) -> Result<Place, String> {
-        if let Some(place) = self.places.get(&address) {
-            return Ok(*place);
-        }
-        let (image, offset) = Image::of_address(address)?;
-        let known = self.images.iter().position(|known| *known == image);
-        let number = known.unwrap_or_else(|| {
-            let mut frame = wire::begin(Kind::Image);
-            if !image.is_program {
-                frame.extend(image.identity.as_bytes());
-                frame.push(0);
-                frame.extend(image.path.as_bytes());
-            }
-            wire::seal(&mut frame);
-            self.frames.push(Arc::new(frame));
-            self.images.push(image);
-            self.images.len() - 1
-        });
-        let place = Place {
-            image: number as u64,
-            offset,
-        };
-        self.places.insert(address, place);
-        Ok(place)
-    }
-
-    /// The messages that tell a worker of all images from the given one on.
-    fn frames_from(&self, first: usize) -> impl Iterator<Item = Arc<Vec<u8>>> {
-        self.frames[first..].iter().cloned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch;
-    use crate::task::delayed;
+    use crate::parallel::Parallel;
 
     #[test]
     fn a_call_on_a_pool_whose_io_thread_has_ended_is_an_error() {
         let mut pool = Processes::start(1).unwrap();
         pool.shared.send(|inbox| inbox.closing = true);
         pool.pump.take().unwrap().join().unwrap();
-        let error = dispatch::run(&pool, [delayed(|n: u64| n, 1)]).unwrap_err();
+        let error = Parallel::with_pool(pool).map(|n: u64| n, [1]).unwrap_err();
         assert!(error.to_string().contains("broke down"), "{error}");
     }
 }

@@ -58,11 +58,7 @@ pub(super) fn set_nonblocking(file: BorrowedFd<'_>) -> io::Result<()> {
         let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
         libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK)
     };
-    if done == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Takes standard input away from the process: returns it as a file of its own that programs

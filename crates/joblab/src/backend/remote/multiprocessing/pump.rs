@@ -3,19 +3,20 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::Worker;
-use super::sys::{self, Interest};
-use super::{Parcel, Shared, is_evcxr, lock};
+use super::Shared;
+use super::child::{Why, Worker};
+use crate::backend::remote::shipping::Parcel;
+use crate::backend::remote::sys::{self, Interest};
 use crate::cpus::cpu_count;
 use crate::error::Error;
-
-/// How long a task whose call has failed may go on before its worker is stopped: a worker that is
-/// about to be free is worth more than a new one.
-const GRACE: Duration = Duration::from_millis(20);
+use crate::lock::lock;
+use crate::worker::is_evcxr;
 
 /// Works until the pool is dropped; then the workers end with it.
 pub(super) fn run(n_jobs: usize, shared: &Shared, bell: UnixStream) {
@@ -63,7 +64,15 @@ enum Source {
 impl Pump<'_> {
     fn work(mut self, mut bell: UnixStream) {
         while self.collect() {
+            // Callers have written more of large arguments, or the last of one: then its worker has
+            // room again.
+            for worker in &mut self.workers {
+                worker.collect_pieces();
+            }
             self.hand_out();
+            for worker in &mut self.workers {
+                worker.write();
+            }
             let overdue = self.next_overdue();
             let sources = match self.wait(&bell, overdue) {
                 Ok(sources) => sources,
@@ -91,7 +100,7 @@ impl Pump<'_> {
             }
             // From the last to the first, so that the places before stay what they are.
             for (place, how) in gone.into_iter().rev() {
-                self.bury(place, &how);
+                self.bury(place, |tasks, pid| died(tasks, pid, &how), &how);
             }
             self.stop_overdue();
         }
@@ -102,19 +111,17 @@ impl Pump<'_> {
         let mut inbox = lock(&self.shared.inbox);
         inbox.rung = false;
         self.waiting.append(&mut inbox.parcels);
+        if std::mem::take(&mut inbox.has_unwanted) {
+            self.waiting.retain(|parcel| parcel.answer.is_wanted());
+        }
         !inbox.closing
     }
 
     /// Gives waiting batches to workers: first to those that have nothing to do, then to new ones, and
     /// what is left ahead of time to those that do short ones.
     fn hand_out(&mut self) {
-        self.waiting.retain(|parcel| parcel.answer.is_wanted());
         while !self.waiting.is_empty() {
-            let starting = self
-                .workers
-                .iter()
-                .filter(|worker| !worker.is_ready)
-                .count();
+            let starting = self.workers.iter().filter(|worker| !worker.is_ready).count();
             let spare = self.waiting.len().saturating_sub(starting);
             let may_grow = spare > 0 && self.workers.len() < self.n_jobs;
             let with_room = self.workers.iter_mut().filter(|worker| worker.room() > 0);
@@ -122,8 +129,9 @@ impl Pump<'_> {
                 Some(worker) if worker.batches.is_empty() => {
                     send_next(&mut self.waiting, worker, self.shared);
                 }
-                _ if may_grow => self.start_worker(),
-                Some(worker) if spare > 0 => {
+                _ if may_grow => self.start_worker(starting),
+                // Parts are not kept: should the worker die, they could not go to another one.
+                Some(worker) if spare > 0 && self.waiting[0].pieces.is_none() => {
                     send_next(&mut self.waiting, worker, self.shared);
                 }
                 _ => return,
@@ -131,22 +139,22 @@ impl Pump<'_> {
         }
     }
 
-    /// Starts a worker, or tells the call that waits longest that it cannot be had.
-    fn start_worker(&mut self) {
+    /// Starts a worker for a waiting batch, by its place, or tells its call that it cannot be had.
+    fn start_worker(&mut self, batch: usize) {
         let number = (0..)
             .find(|number| self.workers.iter().all(|worker| worker.number != *number))
             .expect("there are more numbers than workers");
         let threads = (cpu_count() / self.n_jobs).max(1);
-        match Worker::start(number, threads) {
+        match Worker::start(number, threads, &self.waiting[batch]) {
             Ok(worker) => self.workers.push(worker),
-            Err(reason) => self.refuse_one(Error::pool(self.n_jobs, reason)),
+            Err(reason) => self.refuse(batch, Error::pool(self.n_jobs, reason)),
         }
     }
 
-    /// Fails the call of the batch that waits longest, and with it all of the call's batches.
-    fn refuse_one(&mut self, error: Error) {
-        if let Some(parcel) = self.waiting.pop_front() {
-            parcel.answer.failed(error);
+    /// Fails a waiting batch, and with it its call and all of the call's batches.
+    fn refuse(&mut self, batch: usize, error: Error) {
+        if let Some(parcel) = self.waiting.remove(batch) {
+            parcel.into_answer().failed(error);
         }
     }
 
@@ -161,11 +169,8 @@ impl Pump<'_> {
             files.push((kernel.as_fd(), Interest::HangUp));
         }
         for (place, worker) in self.workers.iter().enumerate() {
-            let interest = if worker.has_to_write() {
-                Interest::ReadAndWrite
-            } else {
-                Interest::Read
-            };
+            let interest =
+                if worker.has_to_write() { Interest::ReadAndWrite } else { Interest::Read };
             sources.push(Source::Socket(place));
             files.push((worker.socket().as_fd(), interest));
             for (source, file) in [
@@ -188,41 +193,59 @@ impl Pump<'_> {
 
     /// Removes a worker that has ended, and says so to whom it concerns: the batch that it ran is
     /// answered, batches behind it wait for another worker.
-    fn bury(&mut self, place: usize, how: &str) {
+    fn bury(&mut self, place: usize, error: impl FnOnce(&Range<usize>, u32) -> Error, how: &str) {
         let mut worker = self.workers.remove(place);
         if !worker.is_ready {
-            self.refuse_one(Error::start(format!("it {how} before it was ready")));
+            // If others have run its batch, nobody need know: the next one gets a worker of its own.
+            let is_its = |parcel: &Parcel| {
+                std::ptr::eq(Arc::as_ptr(&parcel.frame), worker.started_for.as_ptr())
+            };
+            if let Some(batch) = self.waiting.iter().position(is_its) {
+                self.refuse(batch, Error::start(format!("it {how} before it was ready")));
+            }
         }
         if let Some(parcel) = worker.batches.pop_front() {
-            let error = Error::died(parcel.answer.tasks(), worker.pid(), how.to_owned());
-            parcel.answer.failed(error);
+            let error = error(&parcel.answer.tasks(), worker.pid());
+            parcel.into_answer().failed(error);
         }
-        for parcel in worker.batches.drain(..).rev() {
+        let wanted = worker.batches.drain(..).filter(|parcel| parcel.answer.is_wanted());
+        for parcel in wanted.rev() {
             self.waiting.push_front(parcel);
         }
     }
 
     /// How long until the first worker has to be stopped.
     fn next_overdue(&mut self) -> Option<Duration> {
-        let left = |worker: &mut Worker| Some(GRACE.saturating_sub(worker.unwanted_for()?));
+        let left = |worker: &mut Worker| worker.time_left().map(|(left, _)| left);
         self.workers.iter_mut().filter_map(left).min()
     }
 
-    /// Stops workers that went on too long with a task that nobody wants any more.
+    /// Stops workers that went on too long with a task.
     fn stop_overdue(&mut self) {
         for place in (0..self.workers.len()).rev() {
             let worker = &mut self.workers[place];
-            if worker.unwanted_for().is_some_and(|time| time >= GRACE) {
-                worker.end();
-                self.bury(place, "was stopped");
-            }
+            let Some((Duration::ZERO, why)) = worker.time_left() else {
+                continue;
+            };
+            worker.end();
+            let error = |tasks: &Range<usize>, pid| match why {
+                Why::Unwanted => died(tasks, pid, "was stopped"),
+                Why::Late(limit) => {
+                    let end = format!("its worker process {pid} was stopped, and is replaced");
+                    Error::task_timeout(tasks.start, limit, &end)
+                }
+            };
+            self.bury(place, error, "was stopped");
         }
     }
+}
+
+fn died(tasks: &Range<usize>, pid: u32, how: &str) -> Error {
+    Error::died(tasks, &format!("worker process {pid}"), how)
 }
 
 fn send_next(waiting: &mut VecDeque<Parcel>, worker: &mut Worker, shared: &Shared) {
     if let Some(parcel) = waiting.pop_front() {
         worker.assign(parcel, &lock(&shared.shipping));
-        worker.write();
     }
 }

@@ -1,0 +1,122 @@
+//! The one look of all figures: sizes, text, colours, light and dark.
+
+use std::fmt::Write;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+pub(super) type Page<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type DrawResult<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
+
+/// In pixels, the margin included.
+pub(super) const WIDTH: i32 = 740;
+pub(super) const MARGIN: i32 = 20;
+/// The height of text, but for a table's numbers.
+pub(super) const TEXT: i32 = 15;
+const FONT: &str = "system-ui, Helvetica, Arial, sans-serif";
+
+pub(super) const PAPER: RGBColor = RGBColor(0xf3, 0xf3, 0xef);
+pub(super) const INK: RGBColor = RGBColor(0x2b, 0x2b, 0x2b);
+pub(super) const GREY: RGBColor = RGBColor(0x5e, 0x5e, 0x5e);
+pub(super) const GRID: RGBColor = RGBColor(0xd8, 0xd8, 0xd3);
+/// A worker's time without a task.
+pub(super) const IDLE: RGBColor = RGBColor(0xe2, 0xe2, 0xdd);
+// Colours of Okabe and Ito's palette, which people with any colour vision can tell apart (Wong,
+// Nature Methods 8, 441, 2011). They differ in lightness too, for a printed page.
+pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
+pub(super) const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
+pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
+pub(super) const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+
+/// What takes a colour's place on a dark page.
+const DARK: [[RGBColor; 2]; 8] = [
+    [PAPER, RGBColor(0x1f, 0x22, 0x26)],
+    [INK, RGBColor(0xec, 0xec, 0xec)],
+    [GREY, RGBColor(0xb0, 0xb4, 0xb8)],
+    [GRID, RGBColor(0x3c, 0x40, 0x46)],
+    [IDLE, RGBColor(0x2b, 0x2f, 0x34)],
+    [BLUE, RGBColor(0x4d, 0xac, 0xe4)],
+    [GREEN, RGBColor(0x2f, 0xc4, 0x98)],
+    [VERMILION, RGBColor(0xf0, 0x83, 0x3d)],
+];
+
+/// A task's time that is no CPU time, on a light page and on a dark one.
+const WAITING: [RGBColor; 2] = [RGBColor(0x8c, 0xbb, 0xdd), RGBColor(0x34, 0x68, 0x92)];
+/// Steps from waiting to computing: as few as a reader can tell apart.
+const STEPS: i32 = 10;
+
+/// The colour of time of which a share, from 0 to 1, was CPU time.
+pub(super) fn busy(share: f64) -> RGBColor {
+    mix((share.min(1.0) * f64::from(STEPS)).round() as i32, WAITING[0])
+}
+
+fn mix(step: i32, waiting: RGBColor) -> RGBColor {
+    let mix = |from: u8, to: u8| (i32::from(from) * (STEPS - step) + i32::from(to) * step) / STEPS;
+    let (RGBColor(r, g, b), to) = (waiting, ORANGE);
+    RGBColor(mix(r, to.0) as u8, mix(g, to.1) as u8, mix(b, to.2) as u8)
+}
+
+/// Writes text with its left end, its middle or its right end at a point, centred in height.
+pub(super) fn write(
+    page: &Page<'_>,
+    text: &str,
+    at: (i32, i32),
+    (side, size, colour): (HPos, i32, RGBColor),
+) -> DrawResult {
+    // plotters' sizes are 1.24 times those of SVG.
+    let style = TextStyle::from((FONT, f64::from(size) * 1.24).into_font())
+        .color(&colour)
+        .pos(Pos::new(side, VPos::Center));
+    page.draw(&Text::new(text, at, style))
+}
+
+/// About how wide text is.
+pub(super) fn width_of(text: &str) -> i32 {
+    text.chars().count() as i32 * TEXT * 4 / 7
+}
+
+pub(super) fn rectangle(page: &Page<'_>, at: [(i32, i32); 2], colour: RGBColor) -> DrawResult {
+    page.draw(&Rectangle::new(at, colour.filled()))
+}
+
+/// A line; one in ink comes out dashed, and stands for what would be ideal.
+pub(super) fn line(page: &Page<'_>, points: &[(i32, i32)], style: ShapeStyle) -> DrawResult {
+    page.draw(&PathElement::new(points, style))
+}
+
+/// Puts a drawing on its card, with alternative text, and with colours for a dark page.
+///
+/// Notebooks show it in an `<img>`, which the page's styles do not reach, but its colour scheme
+/// does. GitHub strips style sheets: what it shows is the light card.
+pub(super) fn finish(drawing: &str, description: &str) -> String {
+    let ink = format!("stroke=\"{}\"", hex(INK));
+    let drawing = drawing
+        .replace(&format!(" font-family=\"{FONT}\""), "")
+        .replace(" opacity=\"1\"", "")
+        .replace(" stroke=\"none\"", "")
+        .replace(&ink, &format!("{ink} stroke-dasharray=\"8 5\""));
+    let steps = (0..=STEPS).map(|step| WAITING.map(|waiting| mix(step, waiting)));
+    let mut rules = String::new();
+    for pair in DARK.into_iter().chain(steps) {
+        let [light, dark] = pair.map(hex);
+        for property in ["fill", "stroke"] {
+            let _ = write!(rules, "[{property}=\"{light}\"]{{{property}:{dark}}}");
+        }
+    }
+    let (label, paper) = (escape(description), hex(PAPER));
+    let (head, marks) = drawing.split_once(">\n").unwrap_or_default();
+    format!(
+        "{head} role=\"img\" aria-label=\"{label}\" font-family=\"{FONT}\">\n\
+         <style>@media(prefers-color-scheme:dark){{{rules}}}</style>\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"10\" fill=\"{paper}\"/>\n{marks}"
+    )
+}
+
+fn hex(RGBColor(r, g, b): RGBColor) -> String {
+    format!("#{r:02X}{g:02X}{b:02X}")
+}
+
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

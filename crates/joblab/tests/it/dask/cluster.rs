@@ -1,0 +1,132 @@
+//! Schedulers and workers as separate processes, each in a folder of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use joblab::{Backend, Parallel};
+
+use crate::system::eventually;
+
+pub(super) fn python() -> Command {
+    Command::new(std::env::var_os("JOBLAB_PYTHON").unwrap_or_else(|| "python3".into()))
+}
+
+/// A scheduler and workers; they end with this value.
+pub(super) struct Cluster {
+    pub(super) folder: PathBuf,
+    pub(super) processes: Vec<Child>,
+}
+
+impl Cluster {
+    /// Without any process for now.
+    pub(super) fn new(test: &str) -> Cluster {
+        let name = format!("joblab-dask-{test}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        Cluster { folder, processes: Vec::new() }
+    }
+
+    pub(super) fn start(test: &str, workers: usize) -> Cluster {
+        Cluster::of_threads(test, workers, 1)
+    }
+
+    pub(super) fn of_threads(test: &str, workers: usize, threads: usize) -> Cluster {
+        let mut cluster = Cluster::new(test);
+        cluster.add_scheduler(python(), "127.0.0.1", &[]);
+        for number in 0..workers {
+            cluster.add_worker(&format!("w{number}"), threads);
+        }
+        cluster.wait_for(workers * threads);
+        cluster
+    }
+
+    pub(super) fn add_scheduler(&mut self, python: Command, host: &str, arguments: &[&str]) {
+        self.add("scheduler", python, host, &[&["scheduler", "--port", "0"], arguments].concat());
+        eventually("the scheduler says where it is", || self.try_address().is_some());
+    }
+
+    pub(super) fn add_worker(&mut self, name: &str, threads: usize) {
+        self.add_worker_at(name, python(), "127.0.0.1", &["--nthreads", &threads.to_string()]);
+    }
+
+    pub(super) fn add_worker_at(
+        &mut self,
+        name: &str,
+        python: Command,
+        host: &str,
+        arguments: &[&str],
+    ) {
+        self.add(name, python, host, &[&["worker", "--name", name], arguments].concat());
+    }
+
+    fn add(&mut self, name: &str, mut python: Command, host: &str, arguments: &[&str]) {
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let log = fs::File::create(folder.join("log")).unwrap();
+        python.args(["-m", "dask"]).args(arguments);
+        // A worker that is told an address would take that of the file all the same.
+        if !arguments.iter().any(|argument| argument.starts_with("tcp://")) {
+            python.arg("--scheduler-file").arg(self.folder.join("address.json"));
+        }
+        let child = python
+            .args(["--host", host, "--dashboard-address", &format!("{host}:0")])
+            .current_dir(&folder)
+            .env("TMPDIR", &folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        self.processes.push(child.unwrap());
+    }
+
+    fn try_address(&self) -> Option<String> {
+        let text = fs::read_to_string(self.folder.join("address.json")).ok()?;
+        let (_, rest) = text.split_once("\"address\": \"")?;
+        Some(rest.split_once('"')?.0.to_owned())
+    }
+
+    pub(super) fn address(&self) -> String {
+        self.try_address().unwrap()
+    }
+
+    pub(super) fn parallel(&self, n_jobs: i32) -> Parallel {
+        Parallel::new(n_jobs).backend(Backend::Dask).scheduler(self.address())
+    }
+
+    /// Waits until the cluster has so many threads.
+    pub(super) fn wait_for(&self, threads: usize) {
+        wait_for(&self.parallel(-1), threads);
+    }
+
+    /// Waits until a worker says in its log that the scheduler knows it.
+    pub(super) fn wait_for_log(&self, worker: &str) {
+        let log = self.folder.join(worker).join("log");
+        eventually("the worker is there", || {
+            fs::read_to_string(&log).unwrap_or_default().contains("Registered to")
+        });
+    }
+}
+
+/// Waits until the cluster has so many threads.
+pub(super) fn wait_for(parallel: &Parallel, threads: usize) {
+    eventually("all workers are there", || {
+        parallel.map(|n: u64| n, [0]).unwrap().n_workers == threads
+    });
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A worker ends when its nanny, which is the process that was started here, does.
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        // Until it has noticed, it still writes.
+        for _ in 0..50 {
+            let _ = fs::remove_dir_all(&self.folder);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}

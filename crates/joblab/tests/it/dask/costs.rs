@@ -1,0 +1,119 @@
+//! What a task costs there, and that many of them stay bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use joblab::{Backend, Parallel, wait_loop_nogil};
+
+use super::cluster::{Cluster, python};
+use super::square;
+use crate::system::{children, in_a_process_of_its_own, kilobytes};
+
+/// Seconds for each of 300 empty tasks by Dask's own client: the least of three times.
+const BY_PYTHON: &str = "
+import sys, time
+from distributed import Client
+def empty(n): return n
+client, times = Client(sys.argv[1]), []
+client.gather(client.map(empty, range(50), pure=False))
+for _ in range(3):
+    start = time.perf_counter()
+    client.gather(client.map(empty, range(300), pure=False))
+    times.append(time.perf_counter() - start)
+print(min(times) / 300)
+";
+
+#[test]
+#[ignore = "needs a Python with Dask and an idle machine; `cargo lab test` runs it"]
+fn a_task_costs_little_more_than_one_of_python() {
+    let cluster = Cluster::start("cost", 2);
+    let by_python = || -> f64 {
+        let mut python = python();
+        let python = python.args(["-c", BY_PYTHON, &cluster.address()]);
+        let said = String::from_utf8(python.output().unwrap().stdout).unwrap();
+        said.trim().parse().unwrap()
+    };
+    let by_us = |parallel: &Parallel| {
+        assert_eq!(parallel.map(square, 0..50).unwrap().results.len(), 50);
+        let wall = || parallel.map(square, 0..300).unwrap().timing.wall;
+        (0..3).map(|_| wall()).min().unwrap().as_secs_f64() / 300.0
+    };
+    let alone = cluster.parallel(-1).batch_size(1);
+    // All at once, as Python's client sends them.
+    let alone = alone.pre_dispatch(usize::MAX);
+    let together = cluster.parallel(-1);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let times = [by_python(), by_us(&alone), by_us(&together)];
+        println!("Python, alone, together: {times:?} s");
+        seen.push(times);
+        if times[1] <= 1.2 * times[0] {
+            assert!(times[2] < times[0]);
+            break;
+        }
+    }
+    let best = seen.iter().map(|times| times[1] / times[0]);
+    assert!(best.fold(f64::MAX, f64::min) <= 1.2, "{seen:?}");
+
+    // Turn by turn, so that what else the machine does burdens both.
+    let processes = Parallel::new(2).backend(Backend::Multiprocessing);
+    let loops = |parallel: &Parallel| {
+        let run = parallel.map(wait_loop_nogil, [1250; 12]).unwrap();
+        run.timing.wall.as_secs_f64()
+    };
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        turns.push((loops(&together), loops(&processes)));
+        if turns.iter().any(|(dask, processes)| *dask <= 1.1 * processes) {
+            break;
+        }
+    }
+    println!("12 loops, Dask and processes: {turns:?} s");
+    let best = turns.iter().map(|(dask, processes)| dask / processes);
+    assert!(best.fold(f64::MAX, f64::min) <= 1.1, "{turns:?}");
+}
+
+/// What a process holds of memory, in kB.
+fn resident(pid: u32) -> u64 {
+    kilobytes(&format!("/proc/{pid}/status"), "VmRSS:")
+}
+
+#[test]
+#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
+fn of_a_hundred_thousand_tasks_few_are_under_way() {
+    // So that the bridge is the one process that is new.
+    let test = "dask::costs::of_a_hundred_thousand_tasks_few_are_under_way";
+    let output = in_a_process_of_its_own(test, || {
+        const TASKS: usize = 100_000;
+        let cluster = Cluster::start("many", 2);
+        // Batches of one size, so that each of them costs Dask a task.
+        let done = Arc::new(AtomicUsize::new(0));
+        let told = Arc::clone(&done);
+        let parallel = cluster.parallel(-1).batch_size(100);
+        let before = children();
+        let parallel = parallel.on_progress(move |now| told.store(now.done, Ordering::Relaxed));
+        assert_eq!(parallel.map(square, 0..1000).unwrap().results.len(), 1000);
+        let bridges: Vec<u32> =
+            children().into_iter().filter(|pid| !before.contains(pid)).collect();
+        let [bridge] = bridges[..] else { panic!("{bridges:?}") };
+        let (first, mut most) = (resident(bridge), 0);
+        done.store(0, Ordering::Relaxed);
+        let mut ahead = 0;
+        let inputs = (0..TASKS as u64).inspect(|&n| {
+            ahead = ahead.max(n as usize + 1 - done.load(Ordering::Relaxed).min(n as usize));
+            if n.is_multiple_of(10_000) {
+                most = most.max(resident(bridge));
+            }
+        });
+        let run = parallel.map(square, inputs).unwrap();
+        assert!((0..).zip(&run.results).all(|(n, square)| *square == n * n));
+        assert_eq!(run.results.len(), TASKS);
+        println!("{TASKS} tasks took {}; {ahead} were under way; {first} to {most} kB", run.timing);
+        // Two batches for each worker: `Pool::look_ahead`.
+        assert!(ahead <= 2 * 2 * 100 + 100, "{ahead} tasks were under way");
+        assert!(most < first + 50_000, "the bridge grew from {first} to {most} kB");
+    });
+    if let Some(output) = output {
+        print!("{}", output.stdout);
+    }
+}

@@ -1,0 +1,34 @@
+//! The table of joblib's promises: whole, and true to its word that there are such tests.
+
+use std::fs;
+use std::path::Path;
+
+const TABLE: &str = include_str!("../../JOBLIB.md");
+
+#[test]
+fn the_rows_are_all_there() {
+    let rows = TABLE.lines().filter_map(|line| {
+        let cell = line.strip_prefix("| ")?.split(" | ").next()?;
+        cell.parse::<u32>().ok()
+    });
+    assert!(rows.eq(1..=86));
+}
+
+#[test]
+fn every_test_that_the_table_names_exists() {
+    let code = TABLE.split('`').skip(1).step_by(2);
+    let names: Vec<(&str, &str)> = code
+        .filter_map(|code| code.split_once("::"))
+        .filter(|(module, _)| module.chars().all(|c| c.is_lowercase() || c == '_'))
+        .collect();
+    assert!(names.len() > 70, "{}", names.len());
+    for (module, test) in names {
+        let places = ["src/conformance", "tests/it", "../lab/tests"];
+        let is_there = places.iter().any(|place| {
+            let file =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(place).join(format!("{module}.rs"));
+            fs::read_to_string(file).is_ok_and(|code| code.contains(&format!("\nfn {test}(")))
+        });
+        assert!(is_there, "there is no {module}::{test}");
+    }
+}
