@@ -1,0 +1,228 @@
+//! The results in words: lines for the terminal, the table, the rows of the README.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::case::{Floor, Unit};
+use crate::problem::{Problem, Result};
+use crate::results::{Measured, Results, Row};
+use crate::who;
+
+const BEGIN: &str = "<!-- pasted by `cargo lab bench` -->\n";
+const END: &str = "<!-- end -->\n";
+
+/// The cases that the README shows beside those that joblab loses.
+const HEADLINES: &[&str] = &[
+    "loop",
+    "tutorial-threads",
+    "tutorial-processes",
+    "call-threads",
+    "call-processes",
+    "empty-threads",
+    "empty-processes",
+    "start-processes",
+    "copied-100MB",
+    "shared-1GB",
+    "skewed-processes",
+    "death",
+    "first-figure",
+];
+
+/// A number with three digits, in the unit in which it reads best.
+pub(crate) fn quantity(value: f64, unit: Unit) -> String {
+    let (name, scale) = match (unit, value) {
+        (Unit::Bytes, _) => ("MB", 1e-6),
+        (Unit::Seconds, 1.0..) => ("s", 1.0),
+        (Unit::Seconds, 1e-3..) => ("ms", 1e3),
+        (Unit::Seconds, 1e-6..) => ("µs", 1e6),
+        (Unit::Seconds, _) => ("ns", 1e9),
+    };
+    format!("{} {name}", digits(value * scale))
+}
+
+fn digits(value: f64) -> String {
+    let decimals = match value {
+        99.95.. => 0,
+        9.995.. => 1,
+        0.0995.. => 2,
+        // Below a tenth two digits say enough, and no zero stands for something.
+        _ => (1.0 - value.max(1e-9).log10()).ceil() as usize,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// A row for the terminal, with all that was measured.
+pub(crate) fn line(row: &Row, took: Duration) -> String {
+    let mut line = format!("{} ({:.0} s)", row.case, took.as_secs_f64());
+    for it in &row.measured {
+        let Measured { who, median, least, most, repeats } = it;
+        let [median, least, most] = [median, least, most].map(|&it| quantity(it, row.unit));
+        let _ = write!(line, "\n  {who:<24} {median:>10}   {least} to {most}, {repeats} repeats");
+    }
+    line + &marks(row).iter().map(|mark| format!("\n  {mark}")).collect::<String>()
+}
+
+/// What is wrong with a row.
+fn marks(row: &Row) -> Vec<String> {
+    let mut marks = Vec::new();
+    if row.loses()
+        && let Some((best, times)) = row.best_peer()
+    {
+        marks.push(format!("**loses**: {} times {}", digits(1.0 / times), best.who));
+    }
+    if row.misses_floor() {
+        marks.push("**misses its floor**".to_owned());
+    }
+    marks
+}
+
+/// The reference with its number, how many times as much joblab takes, and how much it should.
+fn against(row: &Row) -> String {
+    let Some((ratio, reference)) = row.ratio().zip(row.of(&row.reference)) else {
+        return "-".to_owned();
+    };
+    let number = quantity(reference.median, row.unit);
+    let floor = match row.floor {
+        Some(Floor::Times(times)) => format!("; at most {times}"),
+        Some(Floor::Absolute(most)) => format!("; at most {}", quantity(most, row.unit)),
+        None => String::new(),
+    };
+    format!("{} x {} ({number}){floor}", digits(ratio), row.reference)
+}
+
+fn best_peer(row: &Row) -> String {
+    match row.best_peer() {
+        Some((best, times)) => {
+            format!("{}: {}, {} x joblab", best.who, quantity(best.median, row.unit), digits(times))
+        }
+        None => "-".to_owned(),
+    }
+}
+
+fn spread(it: &Measured, unit: Unit) -> String {
+    let [median, least, most] = [it.median, it.least, it.most].map(|it| quantity(it, unit));
+    format!("{median} ({least} to {most})")
+}
+
+fn ours(row: &Row) -> String {
+    row.ours().map_or("-".to_owned(), |ours| quantity(ours.median, row.unit))
+}
+
+fn marked(row: &Row) -> String {
+    [row.title.clone()].into_iter().chain(marks(row)).collect::<Vec<_>>().join("; ")
+}
+
+fn machine(results: &Results) -> String {
+    let machine = &results.machine;
+    format!("{} CPUs ({}), {}", machine.cpus, machine.cpu, machine.system)
+}
+
+/// The page that stands beside the stored results.
+pub(crate) fn page(results: &Results) -> String {
+    let mut page = format!(
+        "# Side by side\n\n\
+         Written by `cargo lab bench` on a machine with {}. The numbers are in [results.json](results.json).\n\n\
+         Each number is the median of the repeats, with the least and the most of them behind it; the repeats of all participants took turns. An empty \
+         task's time is the whole call's divided by the number of tasks. Python's pools run as many of these as take them half a second, and \
+         procspawn 10,000; their loop is that of the C program, through ctypes. A large argument is an array of numpy there and a vector here. \
+         A pool that cannot do what a row asks for is not in it: `multiprocessing.Pool`, for one, waits for a dead worker for ever.\n\n\
+         ![How long each takes, in multiples of joblab's time](ratios.svg)\n\n\
+         | what | joblab | against | best peer |\n| --- | --- | --- | --- |\n",
+        machine(results)
+    );
+    for row in &results.rows {
+        let (ours, against, best) = (ours(row), against(row), best_peer(row));
+        let _ = writeln!(page, "| {} | {ours} | {against} | {best} |", marked(row));
+    }
+    page += "\n![Speedup against the number of workers](speedup.svg)\n\n\
+             ![Time against the size of an argument](arguments.svg)\n\n## All numbers\n";
+    for row in &results.rows {
+        let _ = write!(page, "\n**{}** (`{}`)\n\n", row.title, row.case);
+        for it in &row.measured {
+            let _ =
+                writeln!(page, "- {}: {}, {} repeats", it.who, spread(it, row.unit), it.repeats);
+        }
+    }
+    page += "\n## Versions\n\n";
+    for (name, version) in &results.versions {
+        let _ = writeln!(page, "- {name}: {version}");
+    }
+    page
+}
+
+/// The rows of the README: those that matter, and all that joblab loses.
+fn rows(results: &Results) -> String {
+    let mut text = String::from("| | joblab | best peer |\n| --- | --- | --- |\n");
+    for row in &results.rows {
+        if row.loses() || HEADLINES.contains(&row.case.as_str()) {
+            let best = match row.best_peer() {
+                Some(_) => best_peer(row),
+                None => row.of(&row.reference).map_or("-".to_owned(), |it| {
+                    format!("{}: {}", it.who, quantity(it.median, row.unit))
+                }),
+            };
+            let _ = writeln!(text, "| {} | {} | {best} |", with_loss(row), ours(row));
+        }
+    }
+    let version = |name| results.versions.get(name).map_or("unknown", String::as_str);
+    let _ = writeln!(
+        text,
+        "\n*Medians of one run on {}; joblib {}, Python {}.*",
+        machine(results),
+        version(who::JOBLIB_LOKY),
+        version("Python")
+    );
+    text
+}
+
+fn with_loss(row: &Row) -> String {
+    if row.loses() { format!("{}: **joblab loses**", row.title) } else { row.title.clone() }
+}
+
+/// Puts the rows between their marks.
+pub(crate) fn paste(readme: &str, results: &Results) -> Result<String> {
+    let parts = readme.split_once(BEGIN).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some((before, after))
+    });
+    let (before, after) = parts.ok_or_else(|| {
+        Problem::new(format!("the README has no place for the numbers, {BEGIN} to {END}"))
+    })?;
+    Ok(format!("{before}{BEGIN}{}{END}{after}", rows(results)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tests::results;
+
+    #[test]
+    fn a_row_that_joblab_loses_says_so_wherever_it_stands() {
+        let all: &[(&str, &[f64])] = &[(who::JOBLAB, &[3e-6]), (who::RAYON, &[1e-6])];
+        let lost = results(all, Some(Floor::Times(1.5)));
+        let page = page(&lost);
+        assert!(page.contains("**loses**: 3.00 times rayon; **misses its floor**"), "{page}");
+        // It is no headline, and stands in the README all the same.
+        let readme = paste(&format!("a\n{BEGIN}old\n{END}b\n"), &lost).unwrap();
+        let row = "| a made-up case: **joblab loses** | 3.00 µs | rayon: 1.00 µs, 0.33 x joblab |";
+        assert!(readme.contains(row) && !readme.contains("old"), "{readme}");
+        assert!(readme.starts_with("a\n") && readme.ends_with("b\n"));
+
+        let won = results(&[(who::JOBLAB, &[1e-6]), (who::RAYON, &[3e-6])], None);
+        assert!(!super::page(&won).contains("**loses**"));
+        assert!(!paste(&readme, &won).unwrap().contains("made-up"));
+    }
+
+    #[test]
+    fn a_readme_without_the_marks_is_refused() {
+        assert!(paste("nothing", &results(&[], None)).is_err());
+    }
+
+    #[test]
+    fn quantities_take_the_unit_that_reads_best() {
+        let text = [4.5e-9, 1.5e-6, 0.0123, 62.0].map(|it| quantity(it, Unit::Seconds));
+        assert_eq!(text, ["4.50 ns", "1.50 µs", "12.3 ms", "62.0 s"]);
+        assert_eq!(quantity(2.5e6, Unit::Bytes), "2.50 MB");
+        assert_eq!([0.65, 0.0024, 0.012].map(digits), ["0.65", "0.0024", "0.012"]);
+    }
+}
