@@ -38,9 +38,7 @@ fn find() -> Option<PathBuf> {
 /// Where `cargo install` puts programs.
 fn install_folder() -> Option<PathBuf> {
     let root = env::var_os("CARGO_INSTALL_ROOT").or_else(|| env::var_os("CARGO_HOME"));
-    let root = root
-        .map(PathBuf::from)
-        .or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let root = root.map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
     Some(root?.join("bin"))
 }
 
@@ -65,10 +63,7 @@ fn install(workspace: &Workspace) -> Result<PathBuf> {
                  Call again: the build goes on where it stopped.",
     };
     step.check_room()?;
-    say::state(
-        PART,
-        &format!("building {NAME} {VERSION}, which takes 5 to 10 minutes, once"),
-    );
+    say::state(PART, &format!("building {NAME} {VERSION}, which takes 5 to 10 minutes, once"));
     let mut command = program::cargo();
     command.args(["install", "--locked", NAME, "--version", VERSION]);
     step.run(command.env("CARGO_TARGET_DIR", &build))?;
@@ -93,11 +88,7 @@ fn linker() -> PathBuf {
 
 /// Puts the kernel into the environment's list of kernels, unless it stands there.
 fn register(kernel: &Path, environment: &Environment) -> Result<()> {
-    let spec = environment
-        .jupyter_path()
-        .join("kernels")
-        .join("rust")
-        .join("kernel.json");
+    let spec = environment.jupyter_path().join("kernels").join("rust").join("kernel.json");
     let registered = fs::read_to_string(&spec).unwrap_or_default();
     if registered.contains(&format!("\"{}\"", kernel.display())) {
         return Ok(());
@@ -114,10 +105,7 @@ fn register(kernel: &Path, environment: &Environment) -> Result<()> {
             spec.display(),
             String::from_utf8_lossy(&output.stderr).trim()
         ))),
-        Err(error) => Err(Problem::new(format!(
-            "cannot run {}: {error}",
-            kernel.display()
-        ))),
+        Err(error) => Err(Problem::new(format!("cannot run {}: {error}", kernel.display()))),
     }
 }
 
@@ -125,11 +113,8 @@ fn register(kernel: &Path, environment: &Environment) -> Result<()> {
 /// rustup fetch them once if they are missing.
 fn find_or_add_std_sources() -> bool {
     let present = || {
-        program::output("rustc", ["--print", "sysroot"]).is_some_and(|root| {
-            Path::new(&root)
-                .join("lib/rustlib/src/rust/library/std")
-                .is_dir()
-        })
+        program::output("rustc", ["--print", "sysroot"])
+            .is_some_and(|root| Path::new(&root).join("lib/rustlib/src/rust/library/std").is_dir())
     };
     if present() {
         return true;
@@ -137,9 +122,7 @@ fn find_or_add_std_sources() -> bool {
     if program::find("rustup").is_some() {
         say::state("rust-src", "adding it with rustup");
         // Whether it worked is seen below.
-        let _ = Command::new("rustup")
-            .args(["component", "add", "rust-src"])
-            .status();
+        let _ = Command::new("rustup").args(["component", "add", "rust-src"]).status();
     }
     let added = present();
     if !added {
@@ -171,7 +154,7 @@ fn check(
         "println!(\\\"2\\\");"
     };
     workspace::write(&notebook, &notebook_of(cell))?;
-    let output = notebooks::runner(environment)
+    let output = notebooks::runner(workspace, environment)
         .arg(&notebook)
         .stdin(Stdio::null())
         .output()
@@ -225,18 +208,11 @@ fn remedy() -> String {
 /// Reads the version from what `cargo install --list` prints: `evcxr_jupyter v0.21.0:`.
 fn installed_version(list: &str) -> Option<&str> {
     let line = list.lines().find(|line| line.starts_with(NAME))?;
-    line[NAME.len()..]
-        .trim_start()
-        .strip_prefix('v')?
-        .split([':', ' '])
-        .next()
+    line[NAME.len()..].trim_start().strip_prefix('v')?.split([':', ' ']).next()
 }
 
 fn number(version: &str) -> Vec<u32> {
-    version
-        .split('.')
-        .map(|part| part.parse().unwrap_or(0))
-        .collect()
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 #[cfg(test)]
@@ -248,10 +224,7 @@ mod tests {
         let list = "bat v1.0.0:\n    bat\nevcxr_jupyter v0.21.1:\n    evcxr_jupyter\n";
         assert_eq!(installed_version(list), Some("0.21.1"));
         assert_eq!(installed_version("bat v1.0.0:\n    bat\n"), None);
-        assert_eq!(
-            installed_version("evcxr_jupyter v0.9.0 (/a/path):\n"),
-            Some("0.9.0")
-        );
+        assert_eq!(installed_version("evcxr_jupyter v0.9.0 (/a/path):\n"), Some("0.9.0"));
     }
 
     #[test]

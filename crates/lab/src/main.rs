@@ -1,5 +1,7 @@
-//! `cargo lab`: sets up, opens, runs and tests the notebooks.
+//! `cargo lab`: sets up, opens, runs, tests and measures the notebooks and what they use.
 
+mod bench;
+mod browser;
 mod kernel;
 mod notebooks;
 mod packages;
@@ -17,6 +19,7 @@ use std::process::{Command, ExitCode};
 use notebooks::{Options, replace_self_by};
 use problem::Result;
 use python::Environment;
+use test::Stages;
 use workspace::Workspace;
 
 const USAGE: &str = "\
@@ -24,10 +27,17 @@ cargo lab [OPTIONS..]           set up what is missing and open JupyterLab on th
                                 the options are JupyterLab's, as in --no-browser --port 9999
 cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
           --write               store their outputs
-          --html DIR            write each as a page
+          --html [DIR]          write them as a small site to read (default: target/notebooks)
           --twice               run every cell a second time on the same kernel
+          --rerun               run cells again in other ways, interrupt one, look for what is left
           --timeout SECONDS     stop a cell that takes longer
-cargo lab test                  format, clippy, docs, tests, and every notebook twice";
+cargo lab test [STAGE..]        format, clippy, docs, tests, costs, release, notebooks (run and
+                                rerun), browser (the notebooks in JupyterLab); default: all
+cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
+                                it measures all, some ten minutes, and stores table and figures
+          --check               compare with what is stored, and fail on a loss of a quarter
+          --report              write table and figures of the stored numbers anew
+          --inside              measure single steps inside the process";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
@@ -50,17 +60,18 @@ fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
             Err(replace_self_by(options.command(&workspace, &environment)?))
         }
         Some("test") => {
+            let stages = Stages::parse(arguments.into_iter().skip(1))?;
             let (workspace, environment) = set_up()?;
-            test::run(&workspace, &environment)
+            stages.run(&workspace, &environment)
+        }
+        Some("bench") => {
+            let (workspace, environment) = set_up()?;
+            bench::run(arguments.into_iter().skip(1), &workspace, &environment)
         }
         _ => {
             let (workspace, environment) = set_up()?;
             trust(&workspace, &environment);
-            Err(replace_self_by(jupyterlab(
-                &workspace,
-                &environment,
-                arguments,
-            )))
+            Err(replace_self_by(jupyterlab(&workspace, &environment, arguments)))
         }
     }
 }
@@ -77,9 +88,7 @@ fn set_up() -> Result<(Workspace, Environment)> {
 /// that it has not seen before. Whoever calls us runs our code anyway.
 fn trust(workspace: &Workspace, environment: &Environment) {
     let mut command = environment.command();
-    command
-        .args(["-m", "jupyter", "trust"])
-        .args(workspace.notebooks());
+    command.args(["-m", "jupyter", "trust"]).args(workspace.notebooks());
     // Without it figures are shown after a run, as in any notebook that came from elsewhere.
     let _ = command.output();
 }
@@ -88,14 +97,8 @@ fn trust(workspace: &Workspace, environment: &Environment) {
 /// options say comes after what we say, and so wins.
 fn jupyterlab(workspace: &Workspace, environment: &Environment, options: Vec<OsString>) -> Command {
     let mut command = environment.command();
-    command
-        .args(["-m", "jupyterlab", "--ServerApp.root_dir"])
-        .arg(workspace.root());
-    if let Some(name) = workspace
-        .notebooks()
-        .first()
-        .and_then(|path| path.file_name())
-    {
+    command.args(["-m", "jupyterlab", "--ServerApp.root_dir"]).arg(workspace.root());
+    if let Some(name) = workspace.notebooks().first().and_then(|path| path.file_name()) {
         let url = format!("/lab/tree/notebooks/{}", name.display());
         command.args(["--LabApp.default_url", &url]);
     }

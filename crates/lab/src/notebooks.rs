@@ -2,20 +2,29 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
 use crate::workspace::Workspace;
 
-const RUNNER: &str = include_str!("run_notebooks.py");
+/// Where pages go in the workspace unless a folder is named.
+const PAGES: &str = "target/notebooks";
+
+/// The folder that pages go to.
+#[derive(Debug, PartialEq, Eq)]
+enum Pages {
+    Usual,
+    In(OsString),
+}
 
 /// What `cargo lab run` was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     /// For the runner as they are.
     flags: Vec<OsString>,
+    pages: Option<Pages>,
     notebooks: Vec<PathBuf>,
 }
 
@@ -23,26 +32,24 @@ impl Options {
     /// Reads the arguments after `run`.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
         let mut options = Self::default();
-        let mut arguments = arguments.into_iter();
+        let mut arguments = arguments.into_iter().peekable();
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
-                Some("--twice" | "--write") => options.flags.push(argument),
-                Some(name @ ("--html" | "--timeout")) => {
-                    let value = arguments.next().filter(|value| {
-                        name != "--timeout" || value.to_str().is_some_and(is_positive_number)
-                    });
-                    let value = value.ok_or_else(|| {
-                        Problem::new(match name {
-                            "--html" => "--html needs a folder",
-                            _ => "--timeout needs a number of seconds",
-                        })
-                    })?;
-                    options.flags.extend([argument, value]);
+                Some("--rerun" | "--twice" | "--write") => options.flags.push(argument),
+                Some("--html") => {
+                    let folder = arguments.next_if(is_folder);
+                    options.pages = Some(folder.map_or(Pages::Usual, Pages::In));
+                }
+                Some("--timeout") => {
+                    let seconds = arguments.next().filter(is_positive_number);
+                    let seconds = seconds
+                        .ok_or_else(|| Problem::new("--timeout needs a number of seconds"))?;
+                    options.flags.extend([argument, seconds]);
                 }
                 Some(name) if name.starts_with('-') => {
                     return Err(Problem::new(format!(
                         "`cargo lab run` has no option {name}; it has --write, --twice, \
-                         --html DIR and --timeout SECONDS"
+                         --rerun, --html [DIR] and --timeout SECONDS"
                     )));
                 }
                 _ => options.notebooks.push(argument.into()),
@@ -52,11 +59,8 @@ impl Options {
     }
 
     /// The run that `cargo lab test` does.
-    pub(crate) fn all_twice() -> Self {
-        Self {
-            flags: vec!["--twice".into()],
-            notebooks: Vec::new(),
-        }
+    pub(crate) fn all_again() -> Self {
+        Self { flags: vec!["--rerun".into()], ..Self::default() }
     }
 
     /// The command that does the run; without notebooks, all of the workspace's.
@@ -72,30 +76,38 @@ impl Options {
         if notebooks.is_empty() {
             return Err(Problem::new("there are no notebooks in notebooks/"));
         }
-        let mut command = runner(environment);
-        command.args(self.flags).arg("--").args(notebooks);
+        let mut command = runner(workspace, environment);
+        command.args(self.flags);
+        match self.pages {
+            Some(Pages::Usual) => command.arg("--html").arg(workspace.root().join(PAGES)),
+            Some(Pages::In(folder)) => command.arg("--html").arg(folder),
+            None => &mut command,
+        };
+        command.arg("--").args(notebooks);
         Ok(command)
     }
 }
 
-fn is_positive_number(text: &str) -> bool {
+fn is_positive_number(argument: &OsString) -> bool {
+    let text = argument.to_str().unwrap_or_default();
     text.parse::<u32>().is_ok_and(|number| number > 0)
 }
 
+/// Whether what comes after `--html` is its folder: neither an option nor a notebook.
+fn is_folder(argument: &OsString) -> bool {
+    let is_notebook = Path::new(argument).extension().is_some_and(|extension| extension == "ipynb");
+    !is_notebook && !argument.as_encoded_bytes().starts_with(b"-")
+}
+
 /// The notebook runner, without arguments.
-pub(crate) fn runner(environment: &Environment) -> Command {
-    let mut command = environment.command();
-    command.args(["-I", "-c", RUNNER]);
-    command
+pub(crate) fn runner(workspace: &Workspace, environment: &Environment) -> Command {
+    environment.script(&workspace.script("notebooks/run.py"))
 }
 
 /// Becomes the program, so that a signal meets it and its exit status is ours.
 pub(crate) fn replace_self_by(mut command: Command) -> Problem {
     let error = command.exec();
-    Problem::new(format!(
-        "cannot run {}: {error}",
-        command.get_program().display()
-    ))
+    Problem::new(format!("cannot run {}: {error}", command.get_program().display()))
 }
 
 #[cfg(test)]
@@ -109,24 +121,24 @@ mod tests {
     #[test]
     fn flags_and_notebooks_may_stand_in_any_order() {
         let options = parse(&["a.ipynb", "--html", "out", "--twice", "b.ipynb"]).unwrap();
-        assert_eq!(options.flags, ["--html", "out", "--twice"]);
-        assert_eq!(
-            options.notebooks,
-            [PathBuf::from("a.ipynb"), "b.ipynb".into()]
-        );
+        assert_eq!(options.flags, ["--twice"]);
+        assert_eq!(options.pages, Some(Pages::In("out".into())));
+        assert_eq!(options.notebooks, [PathBuf::from("a.ipynb"), "b.ipynb".into()]);
+    }
+
+    #[test]
+    fn pages_have_a_folder_of_their_own_unless_one_is_named() {
+        assert_eq!(parse(&["a.ipynb"]).unwrap().pages, None);
+        for next in ["--twice", "a.ipynb"] {
+            let options = parse(&["--html", next]).unwrap();
+            assert_eq!(options.pages, Some(Pages::Usual), "{next}");
+        }
     }
 
     #[test]
     fn a_wrong_option_is_named_with_the_right_ones() {
         let problem = parse(&["--wrong"]).unwrap_err().to_string();
-        assert!(
-            problem.contains("no option --wrong") && problem.contains("--twice"),
-            "{problem}"
-        );
-        assert_eq!(
-            parse(&["--html"]).unwrap_err().to_string(),
-            "--html needs a folder"
-        );
+        assert!(problem.contains("no option --wrong") && problem.contains("--twice"), "{problem}");
         for wrong in ["x", "0", "-1"] {
             let problem = parse(&["--timeout", wrong]).unwrap_err().to_string();
             assert_eq!(problem, "--timeout needs a number of seconds");

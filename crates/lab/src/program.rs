@@ -23,8 +23,7 @@ pub(crate) fn find(name: impl AsRef<Path>) -> Option<PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 /// The cargo that runs us.
@@ -43,10 +42,7 @@ pub(crate) fn output<S: AsRef<OsStr>>(
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// A step that takes time and room.
@@ -72,19 +68,15 @@ impl Step<'_> {
 
     /// Runs a command of the step. Its own output is shown, on stderr.
     pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
-        let done = command
-            .stdin(Stdio::null())
-            .stdout(std::io::stderr())
-            .status();
+        let done = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
         if done.is_ok_and(|status| status.success()) {
             return Ok(());
         }
         Err(match free_megabytes(self.folder) {
             Some(free) if free < FULL_MEGABYTES => self.no_room(free),
-            _ => Problem::new(format!(
-                "{} failed; its output is above. {}",
-                self.name, self.remedy
-            )),
+            _ => {
+                Problem::new(format!("{} failed; its output is above. {}", self.name, self.remedy))
+            }
         })
     }
 
@@ -101,12 +93,6 @@ impl Step<'_> {
 /// The free space, or `None` where `df` cannot tell: then the step itself finds out.
 fn free_megabytes(folder: &Path) -> Option<u64> {
     let table = output("df", [OsStr::new("-Pk"), folder.as_os_str()])?;
-    let kilobytes: u64 = table
-        .lines()
-        .nth(1)?
-        .split_whitespace()
-        .nth(3)?
-        .parse()
-        .ok()?;
+    let kilobytes: u64 = table.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     Some(kilobytes / 1024)
 }

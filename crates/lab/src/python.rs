@@ -5,17 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::packages;
+use crate::packages::{self, Part};
 use crate::problem::{Problem, Result};
 use crate::program::{self, Step};
 use crate::say;
 use crate::workspace::{self, Workspace};
 
-const PART: &str = "Python environment";
+/// How notebooks' crates are optimised across their codegen units: cargo's setting, by its variable.
+const LTO: &str = "CARGO_PROFILE_DEV_LTO";
+const STATE: &str = "Python environment";
 /// The file that says of what a finished environment was made; it is written last.
 const STAMP: &str = "packages.txt";
 /// JupyterLab would lay the question whether to fetch news over the end of the first notebook.
 const SETTINGS: &str = r#"{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}"#;
+/// The packages for notebooks that have pools of workers.
+const POOLS: &[&str] = &["joblib", "distributed"];
 /// Prints the requirements that the environment does not meet.
 const LACKING: &str = include_str!("lacking.py");
 
@@ -27,26 +31,42 @@ pub(crate) struct Environment {
 impl Environment {
     /// Takes the activated environment if it has everything, else our own, which is made if need be.
     pub(crate) fn find_or_make(workspace: &Workspace) -> Result<Self> {
-        let packages = packages::read(&workspace.environment_yml())?;
+        let packages = packages::read(&workspace.environment_yml(), Part::Notebooks)?;
         if let Some(activated) = Self::activated() {
             let lacking = activated.lacking(&packages);
             if lacking.is_empty() {
-                say::state(PART, &format!("{}, activated", activated.prefix.display()));
+                say::state(STATE, &format!("{}, activated", activated.prefix.display()));
                 return Ok(activated);
             }
             let prefix = activated.prefix.display();
-            say::state(
-                PART,
-                &format!("{prefix} lacks {}: using our own", lacking.join(", ")),
-            );
+            say::state(STATE, &format!("{prefix} lacks {}: using our own", lacking.join(", ")));
         }
-        let own = Self {
-            prefix: workspace.own("python"),
-        };
-        if own.is_whole(&packages) {
-            say::state(PART, &own.prefix.display().to_string());
-        } else {
-            own.make(workspace, &packages)?;
+        let own = Self::own(workspace, "python", &packages, 800)?;
+        say::state(STATE, &own.prefix.display().to_string());
+        Ok(own)
+    }
+
+    /// An environment of what only the tests need: readers of notebooks do not fetch it.
+    pub(crate) fn for_tests(workspace: &Workspace) -> Result<Self> {
+        let packages = packages::read(&workspace.environment_yml(), Part::Tests)?;
+        Self::own(workspace, "test-python", &packages, 300)
+    }
+
+    /// An environment of the pools that `cargo lab bench` measures: those of its own part, and those
+    /// that notebooks use too.
+    pub(crate) fn for_bench(workspace: &Workspace) -> Result<Self> {
+        let mut packages = packages::read(&workspace.environment_yml(), Part::Bench)?;
+        let notebooks = packages::read(&workspace.environment_yml(), Part::Notebooks)?;
+        let is_pool = |entry: &String| POOLS.iter().any(|name| entry.starts_with(name));
+        packages.extend(notebooks.into_iter().filter(is_pool));
+        Self::own(workspace, "bench-python", &packages, 400)
+    }
+
+    /// The environment of that name in our own folder, made anew unless it is whole.
+    fn own(workspace: &Workspace, name: &str, packages: &[String], megabytes: u64) -> Result<Self> {
+        let own = Self { prefix: workspace.own(name) };
+        if !own.is_whole(packages) {
+            own.make(workspace, packages, megabytes)?;
         }
         Ok(own)
     }
@@ -55,9 +75,7 @@ impl Environment {
         ["VIRTUAL_ENV", "CONDA_PREFIX"]
             .into_iter()
             .filter_map(env::var_os)
-            .map(|prefix| Self {
-                prefix: prefix.into(),
-            })
+            .map(|prefix| Self { prefix: prefix.into() })
             .find(|environment| environment.python().is_file())
     }
 
@@ -73,12 +91,18 @@ impl Environment {
 
     /// A command that runs the environment's Python as if the environment were activated.
     pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.python());
+        self.activate(&mut command);
+        command
+    }
+
+    /// Lets a command run as if the environment were activated.
+    pub(crate) fn activate(&self, command: &mut Command) {
         let with_first = |folder: PathBuf, variable: &str| {
             let rest = env::var_os(variable).unwrap_or_default();
             let all = env::split_paths(&rest).filter(|path| !path.as_os_str().is_empty());
             env::join_paths([folder].into_iter().chain(all))
         };
-        let mut command = Command::new(self.python());
         // A folder whose name has a colon cannot stand in such a variable; then it stays as it is.
         if let Ok(path) = with_first(self.prefix.join("bin"), "PATH") {
             command.env("PATH", path);
@@ -86,13 +110,25 @@ impl Environment {
         if let Ok(path) = with_first(self.jupyter_path(), "JUPYTER_PATH") {
             command.env("JUPYTER_PATH", path);
         }
+        // Half of what building our crate takes, and the first cell waits for it.
+        if env::var_os(LTO).is_none() {
+            command.env(LTO, "off");
+        }
+        // What a notebook links or runs as Python is this one, also where another one is activated.
+        command.env("PYO3_PYTHON", self.python());
+    }
+
+    /// A command that runs a script of ours, with the modules beside it and without the user's own;
+    /// it leaves no files among the sources.
+    pub(crate) fn script(&self, path: &Path) -> Command {
+        let mut command = self.command();
+        command.args(["-E", "-s", "-B"]).arg(path);
         command
     }
 
     fn lacking(&self, packages: &[String]) -> Vec<String> {
-        let arguments = ["-I", "-c", LACKING]
-            .into_iter()
-            .chain(packages.iter().map(String::as_str));
+        let arguments =
+            ["-I", "-c", LACKING].into_iter().chain(packages.iter().map(String::as_str));
         match program::output(self.python(), arguments) {
             Some(lacking) => lacking.lines().map(str::to_owned).collect(),
             None => vec!["a Python that runs".to_owned()],
@@ -105,28 +141,22 @@ impl Environment {
     }
 
     /// Makes the environment from nothing. What an interrupted call left is removed first.
-    fn make(&self, workspace: &Workspace, packages: &[String]) -> Result<()> {
+    fn make(&self, workspace: &Workspace, packages: &[String], megabytes: u64) -> Result<()> {
         let python = interpreter()?;
         let step = Step {
             name: "making the Python environment",
             folder: workspace.root(),
-            megabytes: 600,
+            megabytes,
             remedy: "The network may be the cause. Call again: it starts over from pip's cache.",
         };
         step.check_room()?;
         let folder = self.prefix.display();
         if self.prefix.exists() {
-            say::state(
-                PART,
-                &format!("{folder} is unfinished or out of date: making it anew"),
-            );
+            say::state(STATE, &format!("{folder} is unfinished or out of date: making it anew"));
             fs::remove_dir_all(&self.prefix)
                 .map_err(|error| Problem::new(format!("cannot remove {folder}: {error}")))?;
         }
-        say::state(
-            PART,
-            &format!("making {folder}, which takes about a minute"),
-        );
+        say::state(STATE, &format!("making {folder}, which takes about a minute"));
         step.run(Command::new(python).args(["-m", "venv"]).arg(&self.prefix))?;
         step.run(
             Command::new(self.python())

@@ -1,80 +1,193 @@
 //! `cargo lab test`: everything that must hold before a change goes in.
 
-use std::process::{Command, ExitCode};
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode, Output};
 use std::time::Instant;
+use std::{io, thread};
 
+use crate::browser;
 use crate::notebooks::Options;
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::program;
 use crate::python::Environment;
 use crate::workspace::Workspace;
 
-/// The stages that cargo does, in the order of what they cost.
+/// The stages, in the order of what they cost. Cargo does those that have arguments.
 const STAGES: &[(&str, &[&str])] = &[
     ("format", &["fmt", "--all", "--check"]),
-    (
-        "clippy",
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    ),
+    ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     ("docs", &["doc", "--workspace", "--no-deps"]),
     (
         "tests",
-        &[
-            "test",
-            "--workspace",
-            "--no-fail-fast",
-            "--",
-            "--include-ignored",
-        ],
+        &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
+    ),
+    // Modules of this name compare times, which other tests beside them would disturb.
+    (
+        "costs",
+        &["test", "--package", "joblab", "--", "--include-ignored", "--test-threads=1", COSTS],
     ),
     // What the loop costs, and that it costs anything, depends on the optimiser.
-    (
-        "release",
-        &["test", "--release", "--package", "joblab", "--lib"],
-    ),
+    ("release", &["test", "--release", "--package", "joblab", "--lib"]),
+    (NOTEBOOKS, &[]),
+    (BROWSER, &[]),
 ];
+const COSTS: &str = "costs::";
+const NOTEBOOKS: &str = "notebooks";
+const BROWSER: &str = "browser";
 
-/// Runs all stages, the notebooks last; a stage that fails does not hide what the others find.
-pub(crate) fn run(workspace: &Workspace, environment: &Environment) -> Result<ExitCode> {
-    let mut failed = Vec::new();
-    for (name, arguments) in STAGES {
-        let mut cargo = program::cargo();
-        cargo.args(*arguments).current_dir(workspace.root());
-        if *name == "docs" {
-            cargo.env("RUSTDOCFLAGS", "-D warnings");
-        }
-        let started = Instant::now();
-        let passed = announced(name, &mut cargo);
-        let verdict = if passed { "ok" } else { "FAILED" };
-        eprintln!(
-            "{verdict:<6} {name}  {:.1} s",
-            started.elapsed().as_secs_f64()
-        );
-        if !passed {
-            failed.push(*name);
-        }
-    }
-    if !announced(
-        "notebooks",
-        &mut Options::all_twice().command(workspace, environment)?,
-    ) {
-        failed.push("notebooks");
-    }
-    if failed.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    eprintln!("cargo lab test: FAILED: {}", failed.join(", "));
-    Ok(ExitCode::FAILURE)
+/// How a stage ended, if it did not pass.
+enum Outcome {
+    Failed,
+    Skipped(String),
 }
 
-fn announced(name: &str, command: &mut Command) -> bool {
-    eprintln!("\n== {name}");
-    command.status().is_ok_and(|status| status.success())
+/// The stages that `cargo lab test` was asked for.
+pub(crate) struct Stages(Vec<OsString>);
+
+impl Stages {
+    /// Reads the arguments after `test`: no stages are all stages.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        let wanted: Vec<_> = arguments.into_iter().collect();
+        match wanted.iter().find(|name| STAGES.iter().all(|(stage, _)| name != stage)) {
+            Some(wrong) => {
+                let names: Vec<_> = STAGES.iter().map(|(stage, _)| *stage).collect();
+                Err(Problem::new(format!(
+                    "`cargo lab test` has no stage {}; it has {}",
+                    wrong.display(),
+                    names.join(", ")
+                )))
+            }
+            None => Ok(Self(wanted)),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|wanted| wanted == name)
+    }
+
+    /// Runs the stages; one that fails does not hide what the others find.
+    pub(crate) fn run(self, workspace: &Workspace, environment: &Environment) -> Result<ExitCode> {
+        let mut report = Report::default();
+        let mut beside = None;
+        for (name, arguments) in STAGES.iter().filter(|(name, _)| self.has(name)) {
+            let started = Instant::now();
+            let notebooks = || Options::all_again().command(workspace, environment);
+            if *name == NOTEBOOKS && self.has(BROWSER) {
+                // Both leave half of the machine idle.
+                let mut notebooks = notebooks()?;
+                beside = Some((started, thread::spawn(move || notebooks.output())));
+                continue;
+            }
+            eprintln!("\n== {name}");
+            let outcome = match *name {
+                NOTEBOOKS => status(&mut notebooks()?),
+                BROWSER => look(workspace),
+                _ => status(
+                    // The tests of Dask need its package.
+                    cargo(workspace, name, arguments).env("JOBLAB_PYTHON", environment.python()),
+                ),
+            };
+            report.note(name, started, outcome);
+        }
+        if let Some((started, notebooks)) = beside {
+            eprintln!("\n== {NOTEBOOKS} (beside the browser)");
+            report.note(NOTEBOOKS, started, shown(notebooks.join()));
+        }
+        Ok(report.end())
+    }
+}
+
+/// How the stages ended that did not pass.
+#[derive(Default)]
+struct Report {
+    failed: Vec<&'static str>,
+    skipped: Vec<String>,
+}
+
+impl Report {
+    fn note(
+        &mut self,
+        name: &'static str,
+        started: Instant,
+        outcome: std::result::Result<(), Outcome>,
+    ) {
+        let verdict = match outcome {
+            Ok(()) => "ok",
+            Err(Outcome::Failed) => {
+                self.failed.push(name);
+                "FAILED"
+            }
+            Err(Outcome::Skipped(why)) => {
+                self.skipped.push(format!("{name}: {why}"));
+                "SKIPPED"
+            }
+        };
+        eprintln!("{verdict:<6} {name}  {:.1} s", started.elapsed().as_secs_f64());
+    }
+
+    /// The last lines are what people read.
+    fn end(self) -> ExitCode {
+        for what in self.skipped {
+            eprintln!("cargo lab test: SKIPPED: {what}");
+        }
+        if self.failed.is_empty() {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("cargo lab test: FAILED: {}", self.failed.join(", "));
+        ExitCode::FAILURE
+    }
+}
+
+/// Shows what a stage said that ran beside another one.
+fn shown(ended: thread::Result<io::Result<Output>>) -> std::result::Result<(), Outcome> {
+    let Ok(Ok(output)) = ended else {
+        return Err(Outcome::Failed);
+    };
+    for said in [output.stdout, output.stderr] {
+        eprint!("{}", String::from_utf8_lossy(&said));
+    }
+    if output.status.success() { Ok(()) } else { Err(Outcome::Failed) }
+}
+
+fn cargo(workspace: &Workspace, name: &str, arguments: &[&str]) -> Command {
+    let mut cargo = program::cargo();
+    cargo.args(arguments).current_dir(workspace.root());
+    if name == "docs" {
+        cargo.env("RUSTDOCFLAGS", "-D warnings");
+    }
+    cargo
+}
+
+fn status(command: &mut Command) -> std::result::Result<(), Outcome> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(Outcome::Failed),
+    }
+}
+
+/// Looks at the notebooks in a browser. People may have none; where changes are accepted, one is
+/// there.
+fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
+    let Some(browser) = browser::find() else {
+        let why = "no Chromium and no Chrome on PATH, so nobody has seen a plot drawn \
+                   (Debian: sudo apt install chromium)";
+        if is_ci() {
+            eprintln!("error: {why}");
+            return Err(Outcome::Failed);
+        }
+        return Err(Outcome::Skipped(why.to_owned()));
+    };
+    match browser::command(workspace, &browser) {
+        Ok(mut command) => status(&mut command),
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            Err(Outcome::Failed)
+        }
+    }
+}
+
+/// Services that test changes set CI.
+fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }

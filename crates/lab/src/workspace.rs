@@ -35,6 +35,11 @@ impl Workspace {
         self.root.join("environment.yml")
     }
 
+    /// A Python script of this crate.
+    pub(crate) fn script(&self, name: &str) -> PathBuf {
+        self.root.join("crates/lab/src").join(name)
+    }
+
     /// A place for what `cargo lab` makes; all of it may be deleted at any time.
     pub(crate) fn own(&self, name: &str) -> PathBuf {
         self.root.join(".lab").join(name)
@@ -47,10 +52,7 @@ impl Workspace {
             .flatten()
             .flatten()
             .map(|entry| entry.path())
-            .filter(|path| {
-                path.extension()
-                    .is_some_and(|extension| extension == "ipynb")
-            })
+            .filter(|path| path.extension().is_some_and(|extension| extension == "ipynb"))
             .collect();
         notebooks.sort();
         notebooks

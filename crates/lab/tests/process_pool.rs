@@ -13,18 +13,14 @@ static MEASURING: Mutex<()> = Mutex::new(());
 /// The Python that `cargo lab` runs notebooks with: the activated one if it has what is needed.
 fn python() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.lab/python");
-    let activated = ["VIRTUAL_ENV", "CONDA_PREFIX"]
-        .into_iter()
-        .filter_map(env::var_os);
+    let activated = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os);
     activated
         .map(PathBuf::from)
         .filter(|prefix| prefix.join("share/jupyter/kernels/rust").is_dir())
         .chain([own])
         .map(|prefix| prefix.join("bin/python"))
         .find(|python| {
-            let import = Command::new(python)
-                .args(["-I", "-c", "import jupyter_client"])
-                .output();
+            let import = Command::new(python).args(["-I", "-c", "import jupyter_client"]).output();
             import.is_ok_and(|output| output.status.success())
         })
         .expect("`cargo lab` makes the Python environment")

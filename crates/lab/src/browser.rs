@@ -1,0 +1,38 @@
+//! The browser test: the notebooks in the real JupyterLab, looked at in Chromium.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::problem::{Problem, Result};
+use crate::program;
+use crate::python::Environment;
+use crate::workspace::Workspace;
+
+/// Names of browsers that the test can drive.
+const BROWSERS: &[&str] =
+    &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Finds a browser.
+pub(crate) fn find() -> Option<PathBuf> {
+    BROWSERS.iter().find_map(program::find)
+}
+
+/// The command that opens every notebook and runs it.
+pub(crate) fn command(workspace: &Workspace, browser: &Path) -> Result<Command> {
+    let environment = Environment::for_tests(workspace)?;
+    let lab = env::current_exe()
+        .map_err(|error| Problem::new(format!("cannot tell which program this is: {error}")))?;
+    let mut command = environment.script(&workspace.script("browser/check.py"));
+    command
+        .arg("--lab")
+        .arg(lab)
+        .arg("--browser")
+        .arg(browser)
+        .arg("--workspace")
+        .arg(workspace.root())
+        .arg("--pictures")
+        .arg(workspace.root().join("target").join("screenshots"))
+        .args(workspace.notebooks());
+    Ok(command)
+}

@@ -1,0 +1,245 @@
+"""One kernel for one notebook, and a verdict on each of its cells.
+
+evcxr answers "ok" for a cell that panics or returns early from `?`. Its runtime does tell the
+kernel, by control lines on stdout which the kernel keeps to itself. So before the first cell the
+session puts a filter between the two (`TAP`), which passes every line on and adds one of its own
+with the verdict on the cell. It adds the same line to stderr, whose lines come on a channel of their
+own, after the cell's end too: up to that line they are the cell's.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from queue import Empty
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+from census import census
+
+STARTUP_SECONDS = 180
+# How long the last lines on stderr may take, and those of a cell that ended the filter too.
+SETTLE_SECONDS = 20
+QUIET_SECONDS = 0.1
+MARK = "\x01cargo lab: the cell "
+FINISHED = "finished"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+# The filter is a process: a thread in the runtime would die with it and take a crashing cell's
+# last lines along. A cell may print half a line before it panics, hence `endswith`; evcxr itself
+# compares whole lines, and so must whoever decides that the cell is over.
+FILTER = f"""
+import os, sys
+verdict, cells = {FINISHED!r}, 0
+for line in sys.stdin.buffer:
+    text = line.rstrip(b"\\r\\n")
+    if text.endswith(b"EVCXR_PANIC_NOTIFICATION"):
+        verdict = "panicked"
+    elif text.endswith(b"EVCXR_ERROR_OCCURRED"):
+        verdict = "ended in an error"
+    elif text == b"EVCXR_EXECUTION_COMPLETE":
+        cells += 1
+        mark = ({MARK!r} + f"{{os.getpid()}}.{{cells}} {{verdict}}\\n").encode()
+        sys.stdout.buffer.write(mark)
+        sys.stderr.buffer.write(mark)
+        sys.stderr.buffer.flush()
+        verdict = {FINISHED!r}
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+"""
+
+# Everything stands in a block, so no name of it can meet one of the notebook's.
+TAP = f"""{{
+    use std::{{io, os::fd::AsRawFd, process::Command}};
+    unsafe extern "C" {{
+        fn dup2(from: i32, to: i32) -> i32;
+    }}
+    let (from_cells, to_filter) = io::pipe().expect("a pipe");
+    Command::new({json.dumps(sys.executable)})
+        .args(["-I", "-c", {json.dumps(FILTER)}])
+        .stdin(from_cells)
+        .spawn()
+        .expect("the filter starts");
+    assert_eq!(unsafe {{ dup2(to_filter.as_raw_fd(), 1) }}, 1);
+}};"""
+
+
+# The signals that asked for the end of the run.
+SIGNALS = []
+
+
+class Failure(Exception):
+    """A notebook that did not pass: where, and why."""
+
+    def __init__(self, where, detail):
+        super().__init__(where)
+        self.where = where
+        self.detail = detail
+
+
+class KernelLost(Exception):
+    """The kernel is gone or stuck: no later cell can run."""
+
+
+class Session(NotebookClient):
+    """One kernel, in which the cells of one notebook run."""
+
+    def __init__(self, notebook, folder, timeout):
+        super().__init__(
+            notebook,
+            kernel_name="rust",
+            resources={"metadata": {"path": str(folder)}},
+            startup_timeout=STARTUP_SECONDS,
+            timeout=timeout,
+            allow_errors=True,
+            coalesce_streams=True,
+            record_timing=False,
+            on_cell_executed=self._settle,
+        )
+        self.log.disabled = True
+        # The kernel's temporary files (its builds, 60 MB and more) go when the session does.
+        self._scratch = Path(tempfile.mkdtemp(prefix="cargo-lab-"))
+        # The last marks, by the stream on which they came.
+        self._marks = {}
+        self._reply_ok = True
+
+    async def __aenter__(self):
+        log = self._scratch / "kernel.log"
+        try:
+            self.km = self.create_kernel_manager()
+            with log.open("wb") as file:
+                environment = {**os.environ, "TMPDIR": str(self._scratch)}
+                await self.async_start_new_kernel(env=environment, stdout=file, stderr=file)
+            await self.async_start_new_kernel_client()
+            return self
+        except (RuntimeError, NoSuchKernel) as error:
+            said = log.read_text(errors="replace")
+            await self.close()
+            raise Failure("the kernel did not start", indent(f"{error}\n{said}")) from None
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __aexit__(self, *_):
+        await self.close()
+
+    async def close(self):
+        """Ends the kernel at once, and every process that its cells started."""
+        if self.kc is not None:
+            self.kc.stop_channels()
+        if self.km is not None and self.km.has_kernel:
+            # This kills the kernel's process group.
+            await self.km.shutdown_kernel(now=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    async def run(self, cell, index):
+        """Runs a cell; returns what went wrong, or None."""
+        if self._verdict is None:
+            # No filter yet; or the last cell ended the runtime; or it ran no code, and then a
+            # second filter behind the first does no harm.
+            await self._tap()
+        self._marks.clear()
+        try:
+            await self.async_execute_cell(cell, index)
+        except CellTimeoutError:
+            raise KernelLost(f"the cell took longer than {self.timeout} s") from None
+        except DeadKernelError:
+            # nbclient takes a cancelled wait for the death of the kernel.
+            if SIGNALS:
+                raise asyncio.CancelledError from None
+            raise KernelLost("the kernel died") from None
+        if not self._reply_ok:
+            return "the cell failed"
+        if self._verdict not in (None, FINISHED):
+            return f"the cell {self._verdict}"
+        return None
+
+    async def interrupt(self, index, cell, after):
+        """Runs a cell and interrupts it after some seconds; says whether it was running by then."""
+        running = asyncio.ensure_future(self.run(cell, index))
+        done, _ = await asyncio.wait([running], timeout=after)
+        if not done:
+            await self.km.interrupt_kernel()
+        await running
+        return not done
+
+    def census(self):
+        """The processes and threads that the cells have started by now."""
+        return census(self.km.provisioner.pid, MARK.strip("\x01"))
+
+    async def _tap(self):
+        messages = []
+
+        def collect(message):
+            if not self._take_mark(message):
+                messages.append(message)
+
+        try:
+            reply = await self.kc.execute_interactive(
+                TAP, allow_stdin=False, output_hook=collect, timeout=STARTUP_SECONDS
+            )
+        except TimeoutError:
+            raise KernelLost("the kernel does not answer") from None
+        if reply["content"]["status"] != "ok" or self._verdict != FINISHED:
+            outputs = [nbformat.v4.output_from_msg(m) for m in messages if is_output(m)]
+            raise Failure("the kernel could not run a first cell", indent(text_of(outputs)))
+
+    @property
+    def _verdict(self):
+        """What the filter said of the last cell, or None if it is gone or had nothing to say."""
+        _, _, verdict = self._marks.get("stdout", "").partition(" ")
+        return verdict or None
+
+    def _take_mark(self, message):
+        """Takes the filter's line out of a message; says whether that leaves nothing."""
+        content = message["content"]
+        rest, mark, said = content.get("text", "").partition(MARK)
+        if message["msg_type"] != "stream" or not mark:
+            return False
+        self._marks[content["name"]] = said.rstrip("\n")
+        content["text"] = rest
+        return not rest
+
+    def output(self, outs, msg, display_id, cell_index):
+        if self._take_mark(msg):
+            return None
+        return super().output(outs, msg, display_id, cell_index)
+
+    async def _settle(self, cell, cell_index, execute_reply):
+        """Adds the messages of the cell that come after its end."""
+        self._reply_ok = execute_reply["content"]["status"] == "ok"
+        request = execute_reply["parent_header"]["msg_id"]
+        with contextlib.suppress(Empty):
+            while self._verdict is None or self._marks.get("stderr") != self._marks["stdout"]:
+                seconds = SETTLE_SECONDS if self._verdict else QUIET_SECONDS
+                message = await self.kc.iopub_channel.get_msg(timeout=seconds)
+                if message["parent_header"].get("msg_id") == request:
+                    self.process_message(message, cell, cell_index)
+
+
+def is_output(message):
+    return message["msg_type"] in ("stream", "error", "execute_result", "display_data")
+
+
+def text_of(outputs):
+    """The readable part of a cell's outputs: the compiler's words, stderr and stdout."""
+    parts = []
+    for output in outputs:
+        if output.output_type == "stream":
+            parts.append(output.text)
+        elif output.output_type == "error":
+            parts.append("\n".join(output.traceback) or output.evalue)
+    text = "\n".join(part.rstrip("\n") for part in parts)
+    return text if sys.stdout.isatty() else COLOUR.sub("", text)
+
+
+def indent(text, prefix="    "):
+    return "".join(f"{prefix}{line}".rstrip() + "\n" for line in text.splitlines())
