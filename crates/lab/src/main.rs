@@ -98,6 +98,9 @@ fn trust(workspace: &Workspace, environment: &Environment) {
 fn jupyterlab(workspace: &Workspace, environment: &Environment, options: Vec<OsString>) -> Command {
     let mut command = environment.command();
     command.args(["-m", "jupyterlab", "--ServerApp.root_dir"]).arg(workspace.root());
+    // A kernel that died while it started is up again after three seconds, and Jupyter's server goes
+    // on asking the dead one for a minute. One that only is slow can be asked again too.
+    command.arg("--MappingKernelManager.kernel_info_timeout=10");
     if let Some(name) = workspace.notebooks().first().and_then(|path| path.file_name()) {
         let url = format!("/lab/tree/notebooks/{}", name.display());
         command.args(["--LabApp.default_url", &url]);

@@ -30,6 +30,8 @@ FLAGS = [
 ]
 RUN_SECONDS = 400
 INTERRUPT_SECONDS = 10
+# As many of the server's last lines are shown where a kernel did not come up.
+LAST_WORDS = 30
 EDITED = "this line was typed in the browser"
 # A call that every notebook can make once the crate is there, whatever its variables are.
 POOL = (
@@ -38,9 +40,32 @@ POOL = (
 )
 
 
+def opened(server, browser, path, pictures):
+    """The notebook in a page of its own, with a kernel.
+
+    A kernel that does not come up gets a second chance, and the output says so: evcxr ends where a
+    question to its control channel is withdrawn before it could answer, and on a machine that is
+    busy Jupyter's server does that.
+    """
+    for is_last in (False, True):
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(address_of(path, server.address()))
+        notebook = Notebook(page, path, pictures)
+        try:
+            notebook.open()
+            return notebook
+        except (Failure, BrowserError) as error:
+            pictures.take(page, f"{path.stem} without a kernel")
+            page.close()
+            if is_last:
+                raise
+            tell("AGAIN", path.name, error)
+            print(*server.words().splitlines()[-LAST_WORDS:], sep="\n", flush=True)
+            server.end_kernels()
+
+
 def read(notebook):
     """What every notebook must stand: it opens with its stored plots, and runs."""
-    notebook.open()
     notebook.picture("opened")
     for cell in notebook.code:
         notebook.assert_plots_are_drawn(cell)
@@ -72,7 +97,17 @@ def rerun(server, notebook):
         interrupt(server, notebook)
 
     step("a restart")
-    notebook.restart_and_run_all(RUN_SECONDS)
+    deaths = server.deaths()
+    try:
+        notebook.restart_and_run_all(RUN_SECONDS)
+    except Failure as failure:
+        if server.deaths() == deaths:
+            raise
+        # See `opened`.
+        tell("AGAIN", notebook.name, failure)
+        notebook.page.reload()
+        notebook.open()
+        notebook.restart_and_run_all(RUN_SECONDS)
     notebook.picture_of_all("restarted")
 
 
@@ -109,23 +144,31 @@ def step(what):
     print(f"       {what}", flush=True)
 
 
-def check(server, page, path, pictures, everything):
+def tell(verdict, name, error):
+    print(f"{verdict:<6} {name}  {getattr(error, 'where', error)}")
+    for line in getattr(error, "detail", "").splitlines():
+        print(f"    {line}")
+
+
+def check(server, browser, path, pictures, everything):
     """Checks one notebook; says whether it passed."""
-    notebook = Notebook(page, path, pictures)
     begun = time.monotonic()
+    notebook = None
     try:
+        notebook = opened(server, browser, path, pictures)
         read(notebook)
         if everything:
             rerun(server, notebook)
         notebook.close()
         until(lambda: not server.workers(), INTERRUPT_SECONDS, "no worker outlives its kernel")
     except (Failure, BrowserError) as error:
-        pictures.take(page, f"{path.stem} as it failed")
-        print(f"FAILED {path.name}  {getattr(error, 'where', error)}")
-        for line in getattr(error, "detail", "").splitlines():
-            print(f"    {line}")
+        tell("FAILED", path.name, error)
+        if notebook:
+            pictures.take(notebook.page, f"{path.stem} as it failed")
         return False
     finally:
+        if notebook:
+            notebook.page.close()
         sys.stdout.flush()
     plots = sum(cell.plots for cell in notebook.code)
     seconds = time.monotonic() - begun
@@ -151,13 +194,9 @@ def check_all(options):
     with Server(options.lab, options.workspace) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=options.browser, args=FLAGS)
         pictures = Pictures(options.pictures, browser.new_page())
-        address = server.address()
         for path in options.notebooks:
-            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-            page.goto(address_of(path, address))
-            if not check(server, page, path, pictures, path == thorough):
+            if not check(server, browser, path, pictures, path == thorough):
                 failed += 1
-            page.close()
         browser.close()
         try:
             server.assert_ends()

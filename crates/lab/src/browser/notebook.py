@@ -8,7 +8,9 @@ from pictures import FEWEST_COLOURS
 from stored import cells_of
 
 OPEN_SECONDS = 60
-# A kernel that starts, and a first cell that compiles the crate, on a machine that is busy.
+# A kernel that starts takes some seconds, and one that died on the way twice as many.
+START_SECONDS = 90
+# A first cell that compiles the crate, on a machine that is busy.
 KERNEL_SECONDS = 180
 # A cell that fails ends a run of all cells, and this long the kernel is idle with the rest not run.
 STOPPED_SECONDS = 20
@@ -37,7 +39,12 @@ class Notebook:
     def open(self):
         """Waits until it is there, with a kernel, and with nothing in the way."""
         self.page.locator(CELLS).first.wait_for(timeout=OPEN_SECONDS * 1000)
-        self.wait_until_idle()
+        try:
+            until(self.is_idle, START_SECONDS, f"{self.name} has a kernel that is idle")
+        except Failure as failure:
+            on_top = self.page.locator(DIALOG).all_inner_texts()
+            failure.detail = "\n".join([self._status(), *on_top])
+            raise
         self.assert_nothing_pops_up()
 
     def close(self):
@@ -77,9 +84,6 @@ class Notebook:
 
     def _status(self):
         return self.page.locator("#jp-main-statusbar").inner_text()
-
-    def wait_until_idle(self):
-        until(self.is_idle, KERNEL_SECONDS, "the status bar says `Rust | Idle`")
 
     def at(self, cell):
         """The cell as an element of the page."""

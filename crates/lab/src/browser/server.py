@@ -1,5 +1,6 @@
 """JupyterLab as `cargo lab` starts it, and the processes that it leads to."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from failure import Failure, until
 
@@ -92,6 +94,19 @@ class Server:
             return re.search(r"http://127\.0\.0\.1\S+token=\w+", self.words())
 
         return until(printed, STARTUP_SECONDS, "JupyterLab prints its address").group()
+
+    def end_kernels(self):
+        """Ends all kernels, whatever they are doing, and forgets which notebooks they were for."""
+        base, token = re.match(r"(http://[^/]+).*?[?&](token=\w+)", self.address()).groups()
+        with urlopen(f"{base}/api/sessions?{token}", timeout=SHUTDOWN_SECONDS) as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            request = Request(f"{base}/api/sessions/{session['id']}?{token}", method="DELETE")
+            urlopen(request, timeout=SHUTDOWN_SECONDS).close()
+
+    def deaths(self):
+        """How many kernels have died by themselves."""
+        return self.words().count("Restarter: restarting kernel")
 
     def words(self):
         return self.log.read_text(errors="replace")
