@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::nesting::Nesting;
 use crate::progress::{Counts, Reporter};
 use crate::run::TaskRecord;
+use crate::spin::spin;
 use crate::timing::{Moment, Stopwatch, TaskTimes};
 
 /// A call that is under way.
@@ -203,6 +204,9 @@ impl<'p, S: Source<Output: 'static>> Call<'p, S> {
     fn wait(&self) -> Result<Option<Event<S::Output>>, Error> {
         if self.leaves {
             return Ok(self.events.try_recv().ok());
+        }
+        if let Some(event) = spin(|| self.events.try_recv().ok()) {
+            return Ok(Some(event));
         }
         let limits = [
             ("timeout", self.options.timeout, self.stopwatch.origin()),

@@ -32,6 +32,7 @@ mod seeds;
 mod segment;
 mod shared_slice;
 mod sharedmem;
+mod spin;
 mod state;
 mod table;
 mod task;

@@ -86,7 +86,7 @@ impl Pool for Processes {
         self.n_jobs
     }
 
-    /// A trip to a worker and back takes some 50 µs.
+    /// A trip to a worker and back takes some tens of microseconds.
     fn batch_duration(&self) -> Option<Duration> {
         Some(Duration::from_millis(2))
     }

@@ -6,8 +6,11 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use crate::spin::spin;
+
 /// Waits until one of the files can be read (or written, where asked for) or its other end is
-/// gone, at most for the given time, else for ever. Tells for each file whether that is so.
+/// gone, at most for the given time, else for ever. Tells for each file whether that is so. It looks
+/// a few times before it sleeps.
 pub(super) fn wait(
     files: &[(BorrowedFd<'_>, Interest)],
     most: Option<Duration>,
@@ -26,19 +29,22 @@ pub(super) fn wait(
             revents: 0,
         })
         .collect();
-    loop {
+    let mut poll = |milliseconds| loop {
         // SAFETY: `list` holds as many entries as its length says, of files that are open as long
         // as they are borrowed.
         let found =
             unsafe { libc::poll(list.as_mut_ptr(), list.len() as libc::nfds_t, milliseconds) };
         if found >= 0 {
-            break;
+            return Ok(found);
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
-    }
+    };
+    // An error is something to tell of too.
+    let now = spin(|| Some(poll(0)).filter(|found| !matches!(found, Ok(0))));
+    now.unwrap_or_else(|| poll(milliseconds))?;
     Ok(list.iter().map(|file| file.revents != 0).collect())
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -98,7 +98,7 @@ const FAILED: i32 = 101;
 fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
     socket.write_all(&wire::frame(Kind::Hello, &[]))?;
 
-    let mut decoder = Decoder::new(socket.try_clone()?);
+    let mut decoder = Decoder::new(Inlet(socket.try_clone()?));
     let mut images = Vec::new();
     let mut worker =
         InWorker { state: Err("it was never told how to make it".to_owned()), kept: Vec::new() };
@@ -139,6 +139,16 @@ fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
     }
 }
 
+/// What the parent sends: often one batch soon after the other.
+struct Inlet(UnixStream);
+
+impl Read for Inlet {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::wait(&[(self.0.as_fd(), Interest::Read)], None)?;
+        self.0.read(buffer)
+    }
+}
+
 /// Loads an image: a nul-separated identity and path, or nothing for the program. A copy that was made
 /// for this worker has no identity.
 fn open_image(body: &[u8]) -> Result<Image, String> {
@@ -169,7 +179,7 @@ fn take_copies(body: &[u8]) -> io::Result<(u32, Taken)> {
 }
 
 /// The next part of a batch's argument; none after the last, or where the parent is gone.
-fn next_part(decoder: &mut Decoder<UnixStream>) -> Option<Vec<u8>> {
+fn next_part(decoder: &mut Decoder<Inlet>) -> Option<Vec<u8>> {
     match decoder.next() {
         Ok(Some((Kind::Part, part))) if !part.is_empty() => Some(part),
         _ => None,

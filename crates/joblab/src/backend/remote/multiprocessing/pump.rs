@@ -1,5 +1,5 @@
 //! The I/O thread: carries batches to workers and answers back, starts workers and replaces them.
-//! It waits in one place for everything at once, and never polls.
+//! It waits in one place for everything at once.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
