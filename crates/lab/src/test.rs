@@ -16,7 +16,10 @@ use crate::workspace::Workspace;
 /// The stages, in the order of what they cost. Cargo does those that have arguments.
 const STAGES: &[(&str, &[&str])] = &[
     ("format", &["fmt", "--all", "--check"]),
-    ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    (
+        "clippy",
+        &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+    ),
     ("docs", &["doc", "--workspace", "--no-deps"]),
     (
         "tests",
