@@ -21,9 +21,7 @@ pub fn wait_loop_nogil(n: u64) -> f64 {
         for l in 0..m {
             for j in 0..l {
                 for i in 0..j {
-                    // Signed, as the tutorial's counters are: CPUs have an instruction that makes
-                    // an f64 of such a number, and for others only newer ones do.
-                    let i = i as i64 + 4;
+                    let i = i + 4;
                     out = (i as f64).sqrt();
                     out *= out;
                 }

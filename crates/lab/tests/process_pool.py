@@ -127,6 +127,7 @@ def cells(kernel):
     check("the same workers in all cells", same, f"{workers}, the runtime is {kernel.runtime}")
     failures(kernel)
     lock(kernel)
+    loop(kernel)
     threads(kernel)
     count = len(children(kernel.runtime))
     kernel.run("drop(pool);")
@@ -201,6 +202,14 @@ def lock(kernel):
             if good:
                 break
         check(f"{where} they overlap", good, f"wall / CPU = {ratio:.2f}")
+
+
+def loop(kernel):
+    """The tutorial's loop, in the crate as `cargo lab` has it built."""
+    ratio = float(kernel.run("""{
+        let cpu = |n| time(|| wait_loop_nogil(n)).1.cpu.as_secs_f64();
+        println!("{}", cpu(1000) / cpu(500)); }""").stdout)
+    check("twice the n costs 8 times the CPU time", 4 < ratio < 12, f"{ratio:.1f} times")
 
 
 def threads(kernel):

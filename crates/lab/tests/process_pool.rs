@@ -37,6 +37,8 @@ fn assert_passes(scenario: &str) {
         .arg(lab.join("tests/process_pool.py"))
         .arg(lab.with_file_name("joblab"))
         .arg(scenario)
+        // As `cargo lab` has it (python.rs): what is optimised depends on it.
+        .env("CARGO_PROFILE_DEV_LTO", "off")
         .output()
         .unwrap();
     // libtest shows this where the test fails, and with --show-output.

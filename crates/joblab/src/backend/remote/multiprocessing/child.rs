@@ -94,6 +94,8 @@ impl Worker {
             // What the kernel writes to its runtime for each cell.
             let line = format!("LOAD_AND_RUN {} {}\n", image.path, worker::ENTRY);
             (&ours).write_all(line.as_bytes()).map_err(|error| error.to_string())?;
+            // evcxr asks for backtraces, and those of several workers would bury the panics' words.
+            command.env("RUST_BACKTRACE", "0");
         } else {
             command.env(worker::VARIABLE, "1");
         }
