@@ -22,7 +22,9 @@ pub fn wait_loop_nogil(n: u64) -> f64 {
             for j in 0..l {
                 for i in 0..j {
                     let i = i + 4;
-                    out = (i as f64).sqrt();
+                    // Signed, as the tutorial's counters are, since any CPU has an instruction that
+                    // makes an f64 of such a number.
+                    out = (i as i64 as f64).sqrt();
                     out *= out;
                 }
                 // Without a reader in here the compiler would delete all four loops. Out here,
