@@ -25,8 +25,8 @@ fn jupyterlab_gets_its_options_and_the_first_notebook() {
     assert!(machine.lab(&["--no-browser", "--port", "9999"]).succeeded);
     let root = machine.root.display();
     let expected = format!(
-        "--ServerApp.root_dir {root} --LabApp.default_url /lab/tree/notebooks/01-first.ipynb \
-         --no-browser --port 9999\n"
+        "--ServerApp.root_dir {root} --MappingKernelManager.kernel_info_timeout=10 \
+         --LabApp.default_url /lab/tree/notebooks/01-first.ipynb --no-browser --port 9999\n"
     );
     assert_eq!(fs::read_to_string(machine.path("opened")).unwrap(), expected);
 }
