@@ -433,10 +433,12 @@ fn a_crash_in_every_other_call_never_stops_a_pool() {
     for round in 0..20 {
         let error = parallel.map(|n: u64| if n == 2 { std::process::abort() } else { n }, 0..6);
         assert!(error.unwrap_err().is_worker_death(), "round {round}");
-        // So long that no worker can take them all.
-        let run =
-            parallel.map(|_: u64| std::thread::sleep(Duration::from_millis(2)), 0..6).unwrap();
-        seen.extend(run.tasks.iter().map(|task| task.pid));
+        let who = |_: u64| {
+            // So long that no worker can take them all.
+            std::thread::sleep(Duration::from_millis(2));
+            std::process::id()
+        };
+        seen.extend(parallel.map(who, 0..6).unwrap().results);
     }
     assert!(seen.len() > 3, "workers were replaced");
     assert!(system::children().iter().filter(|pid| seen.contains(pid)).count() <= 3);

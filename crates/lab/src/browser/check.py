@@ -47,6 +47,7 @@ def opened(server, browser, path, pictures):
     question to its control channel is withdrawn before it could answer, and on a machine that is
     busy Jupyter's server does that.
     """
+    deaths = server.deaths()
     for is_last in (False, True):
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(address_of(path, server.address()))
@@ -55,9 +56,12 @@ def opened(server, browser, path, pictures):
             notebook.open()
             return notebook
         except (Failure, BrowserError) as error:
-            pictures.take(page, f"{path.stem} without a kernel")
+            pictures.take(page, f"{path.stem} as it opened")
+            lacks_kernel = isinstance(error, Failure) and (
+                server.deaths() > deaths or not notebook.is_idle()
+            )
             page.close()
-            if is_last:
+            if is_last or not lacks_kernel:
                 raise
             tell("AGAIN", path.name, error)
             print(*server.words().splitlines()[-LAST_WORDS:], sep="\n", flush=True)

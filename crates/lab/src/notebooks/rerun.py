@@ -9,8 +9,8 @@ from session import Failure, indent
 LONG_SECONDS = 2.0
 # A cell that takes this part of the longest one's time is long enough to be interrupted midway.
 LONG_PART = 5
-# What ends does so a moment after the cell; on a machine that is busy, programs such as Dask's take
-# longer to say goodbye. What has leaked stays.
+# What ends does so a moment after the cell, but for Dask's bridge, which gives itself 5 s to say
+# goodbye, and what ends after it. What has leaked stays.
 LEAK_SECONDS = 20.0
 
 
