@@ -1,21 +1,26 @@
-//! What a backend is: something that takes tasks to workers.
+//! [`Backend`]: which kinds of workers there are, how many of them `n_jobs` means, and how they start.
 
 #[cfg(target_os = "linux")]
-pub(crate) mod remote;
-pub(crate) mod sequential;
+mod dask;
+#[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
+mod remote;
+mod sequential;
 mod threading;
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::Error;
-use crate::function::PackedState;
-use crate::parts::WriteParts;
-use crate::travel::{Kept, Taken};
-use crate::worker::MAIN_THREAD;
+use crate::pool::{Own, Pool, SharedMemory, Workers};
+
+/// The most workers that a pool can have.
+///
+/// A thread takes four of the 65,530 memory mappings that Linux gives a process
+/// (`vm.max_map_count`, proc(5)), and a process that runs out of them while it starts threads
+/// aborts: the limit stays well below.
+const MAX_WORKERS: usize = 4096;
 
 /// Where the tasks of a call run.
 ///
@@ -67,43 +72,13 @@ impl Backend {
     const ALL: [Backend; 4] =
         [Backend::Sequential, Backend::Threading, Backend::Multiprocessing, Backend::Dask];
 
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Backend::Sequential => "sequential",
             Backend::Threading => "threading",
             Backend::Multiprocessing => "multiprocessing",
             Backend::Dask => "dask",
         }
-    }
-
-    /// Starts the backend's workers, or gets ready to start them.
-    #[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
-    pub(crate) fn start(
-        self,
-        n_jobs: usize,
-        scheduler: Option<&str>,
-    ) -> Result<Box<dyn Pool>, Error> {
-        match self {
-            Backend::Sequential => Ok(Box::new(sequential::Caller)),
-            Backend::Threading => Ok(Box::new(threading::Threads::start(n_jobs)?)),
-            #[cfg(target_os = "linux")]
-            Backend::Multiprocessing => remote::processes(n_jobs),
-            #[cfg(target_os = "linux")]
-            Backend::Dask => remote::dask(n_jobs, scheduler),
-            #[cfg(not(target_os = "linux"))]
-            Backend::Multiprocessing | Backend::Dask => {
-                Err(Error::pool(n_jobs, "workers outside this process need Linux"))
-            }
-        }
-    }
-
-    /// The same for workers that share the caller's memory: where the backend's do not, threads,
-    /// as joblib's `require="sharedmem"` has it.
-    pub(crate) fn start_shared(self, n_jobs: usize) -> Result<Box<dyn SharedMemory>, Error> {
-        Ok(match self {
-            Backend::Sequential => Box::new(sequential::Caller),
-            _ => Box::new(threading::Threads::start(n_jobs)?),
-        })
     }
 }
 
@@ -127,172 +102,99 @@ impl FromStr for Backend {
     }
 }
 
-/// Workers that have been started: what a backend of your own implements, for
-/// [`Parallel::with_pool`](crate::Parallel::with_pool). Dropping it ends the workers.
-///
-/// A pool only moves jobs to workers. Order, batches, retries, timeouts and measurement are done by
-/// the call. This one starts a thread for each job:
-///
-/// ```
-/// use joblab::{Error, Job, Parallel, Pool};
-///
-/// struct ThreadPerJob;
-///
-/// impl Pool for ThreadPerJob {
-///     fn n_workers(&self) -> usize {
-///         2
-///     }
-///
-///     fn submit(&self, job: Job) -> Result<(), Error> {
-///         std::thread::spawn(move || job.run());
-///         Ok(())
-///     }
-///
-///     // A job that is handed over runs at once.
-///     fn look_ahead(&self) -> usize {
-///         self.n_workers()
-///     }
-/// }
-///
-/// let run = Parallel::with_pool(ThreadPerJob).map(|n: u64| n + 1, 0..100)?;
-/// assert_eq!(run.results[99], 100);
-/// # Ok::<(), Error>(())
-/// ```
-///
-/// With the crate's feature `conformance` there is a function `conformance::check`, which a test of
-/// yours can call to see whether the pool keeps all promises. `examples/own_pool.rs` is a pool of
-/// threads that does.
-// Always used as `Box<dyn Pool>`, so that the code that runs is that of the notebook cell that
-// started the workers, whichever cell calls. In a cell of its own, a copy of this crate would look
-// for the pool's threads in statics that they have never seen.
-pub trait Pool: Send + Sync {
-    /// How many tasks can run at the same time.
-    fn n_workers(&self) -> usize;
+/// Which workers were chosen.
+pub(crate) enum Choice {
+    /// Those of a backend.
+    Backend(Backend),
+    /// Those of the Dask cluster with this scheduler.
+    DaskAt(String),
+    /// Those of a pool that somebody else has written.
+    Own { n_workers: usize },
+}
 
-    /// Hands a batch of tasks to the workers. One that is dropped without being run is an error of
-    /// its call.
+impl Choice {
+    /// The choice of a backend by one who has chosen before.
+    pub(crate) fn then(self, backend: Backend) -> Choice {
+        match self {
+            Choice::DaskAt(scheduler) if backend == Backend::Dask => Choice::DaskAt(scheduler),
+            _ => Choice::Backend(backend),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Choice::Backend(backend) => backend.name(),
+            Choice::DaskAt(_) => Backend::Dask.name(),
+            Choice::Own { .. } => "own",
+        }
+    }
+
+    /// How many workers `n_jobs` comes to where a call may use so many CPUs.
     ///
     /// # Errors
-    /// Where it cannot be handed over; then no task of it has run or will.
-    fn submit(&self, job: Job) -> Result<(), Error>;
-
-    /// How many batches may be under way, running or waiting for a worker: enough for each worker
-    /// to find its next one waiting.
-    fn look_ahead(&self) -> usize {
-        2 * self.n_workers()
+    /// Where `n_jobs` has no meaning.
+    pub(crate) fn effective_n_jobs(&self, n_jobs: i32, cpus: usize) -> Result<usize, Error> {
+        let magnitude = n_jobs.unsigned_abs() as usize;
+        match (self, n_jobs) {
+            (Choice::Own { n_workers }, _) => Ok(*n_workers),
+            (_, 0) => Err(Error::n_jobs(n_jobs, MAX_WORKERS)),
+            (_, 1..) if magnitude > MAX_WORKERS => Err(Error::n_jobs(n_jobs, MAX_WORKERS)),
+            (Choice::Backend(Backend::Sequential), _) => Ok(1),
+            (_, 1..) => Ok(magnitude),
+            // How many a cluster has changes as its workers come and go.
+            (Choice::DaskAt(_), _) => Ok(MAX_WORKERS),
+            // joblib/_parallel_backends.py: max(cpu_count() + 1 + n_jobs, 1)
+            _ => Ok((cpus + 1).saturating_sub(magnitude).max(1)),
+        }
     }
 
-    /// How long a batch of short tasks should take: so long that what it costs to carry one is
-    /// small against it. None where tasks go one by one.
-    fn batch_duration(&self) -> Option<Duration> {
-        None
+    /// Starts the workers, or gets ready to start them.
+    pub(crate) fn start(&self, n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
+        match self {
+            Choice::Backend(Backend::Sequential) => Ok(Box::new(sequential::Caller)),
+            Choice::Backend(Backend::Threading) => Ok(Box::new(threading::Threads::start(n_jobs)?)),
+            Choice::Backend(Backend::Multiprocessing) => start_processes(n_jobs),
+            Choice::Backend(Backend::Dask) => start_dask(n_jobs, None),
+            Choice::DaskAt(scheduler) => start_dask(n_jobs, Some(scheduler)),
+            Choice::Own { .. } => Err(Error::no_workers()),
+        }
     }
 
-    /// Stops tasks whose call does not want them any more. False where running tasks cannot be
-    /// stopped, so that the call has to wait for them.
-    fn stop_unwanted(&self) -> bool {
-        false
-    }
-
-    /// Whether tasks run in this process. A worker elsewhere may die, and take tasks along.
-    fn shares_memory(&self) -> bool {
-        true
-    }
-}
-
-/// A pool whose workers can run what borrows from the caller.
-pub(crate) trait SharedMemory: Pool {
-    /// Calls `call` with a way to spawn work, and returns when all that was spawned has ended.
-    fn scope<'scope>(&self, call: InScope<'_, 'scope>);
-}
-
-pub(crate) type InScope<'c, 'scope> = Box<dyn FnOnce(&dyn Spawn<'scope>) + 'c>;
-
-/// A way to have work done by a pool's workers.
-pub(crate) trait Spawn<'scope> {
-    fn spawn(&self, work: Box<dyn FnOnce() + Send + 'scope>);
-}
-
-/// A batch of tasks on its way to a worker.
-pub struct Job(pub(crate) Box<dyn Work>);
-
-impl Job {
-    /// Runs the tasks in this thread and reports to the call that made them. Never panics.
-    pub fn run(self) {
-        self.0.run();
+    /// The same for workers that share the caller's memory: where the backend's do not, threads,
+    /// as joblib's `require="sharedmem"` has it.
+    pub(crate) fn start_shared(&self, n_jobs: usize) -> Result<Box<dyn SharedMemory>, Error> {
+        match self {
+            Choice::Backend(Backend::Sequential) => Ok(Box::new(sequential::Caller)),
+            Choice::Own { .. } => Err(Error::own_sharedmem()),
+            _ => Ok(Box::new(threading::Threads::start(n_jobs)?)),
+        }
     }
 }
 
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Job")
-    }
+/// The caller as its own only worker.
+pub(crate) static CALLER: sequential::Caller = sequential::Caller;
+
+/// A pool of one's own as the calls use it.
+pub(crate) fn own(pool: impl Pool + 'static) -> Box<dyn Workers> {
+    Box::new(Own(Box::new(pool)))
 }
 
-/// What a [`Job`] holds.
-pub(crate) trait Work: Send {
-    fn run(self: Box<Self>);
-
-    /// Writes the tasks down for a worker in another process: appends them to `message`. Where the pool
-    /// `streams`, a large argument may be left to be written in parts.
-    ///
-    /// # Errors
-    /// Where serde refuses an argument.
-    fn pack(self: Box<Self>, message: Vec<u8>, streams: bool) -> Result<Packed, Error>;
+#[cfg(target_os = "linux")]
+fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
+    Ok(Box::new(processes::Processes::start(n_jobs)?))
 }
 
-/// A batch of tasks as plain bytes and addresses of this process.
-pub(crate) struct Packed {
-    pub(crate) message: Vec<u8>,
-    pub(crate) function: usize,
-    pub(crate) trampoline: usize,
-    pub(crate) state: Option<PackedState>,
-    /// Shared memory that is in the message, to be kept until that is answered.
-    pub(crate) kept: Kept,
-    pub(crate) answer: Box<dyn Answer>,
-    /// Writes what follows the message in parts.
-    pub(crate) parts: Option<WriteParts>,
+#[cfg(target_os = "linux")]
+fn start_dask(n_jobs: usize, scheduler: Option<&str>) -> Result<Box<dyn Workers>, Error> {
+    Ok(Box::new(dask::Cluster::start(n_jobs, scheduler)?))
 }
 
-/// A worker in another process, as the records of its tasks show it.
-pub(crate) struct RemoteWorker {
-    pub(crate) pid: u32,
-    pub(crate) thread: Arc<str>,
-    /// By how many nanoseconds its monotonic clock is ahead of ours.
-    pub(crate) clock_ahead: i64,
+#[cfg(not(target_os = "linux"))]
+fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
+    Err(Error::pool(n_jobs, "workers outside this process need Linux"))
 }
 
-impl RemoteWorker {
-    /// A process of this machine.
-    pub(crate) fn process(pid: u32) -> Self {
-        RemoteWorker { pid, thread: MAIN_THREAD.into(), clock_ahead: 0 }
-    }
-}
-
-/// The message of a worker in another process.
-pub(crate) struct Reply {
-    pub(crate) worker: RemoteWorker,
-    pub(crate) message: Vec<u8>,
-    /// Where in it the outcomes begin.
-    pub(crate) outcomes: usize,
-    /// The files of the shared memory that is in it.
-    pub(crate) taken: Taken,
-}
-
-/// The way back from a packed batch to the call that made it.
-pub(crate) trait Answer: Send {
-    /// The tasks' places in their list.
-    fn tasks(&self) -> Range<usize>;
-
-    /// Whether the call still wants the tasks to run.
-    fn is_wanted(&self) -> bool;
-
-    /// How long each task may run.
-    fn time_limit(&self) -> Option<Duration>;
-
-    /// Reports a worker's message.
-    fn done(self: Box<Self>, reply: Reply);
-
-    /// Reports a failure of the whole batch.
-    fn failed(self: Box<Self>, error: Error);
+#[cfg(not(target_os = "linux"))]
+fn start_dask(n_jobs: usize, _: Option<&str>) -> Result<Box<dyn Workers>, Error> {
+    start_processes(n_jobs)
 }

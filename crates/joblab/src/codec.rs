@@ -5,16 +5,20 @@
 //! formats that bring serde's derive macros, which every notebook would wait for. Only a value that is
 //! a [list of numbers](numbers) as a whole is carried as its bytes.
 
+mod fields;
+mod numbers;
+mod parts;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rmp_serde::config::BytesMode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::fields::{Fields, reserve_length, write_length};
+pub(crate) use self::parts::{PART, PartReader, Sink, WriteParts};
 use crate::error::panic_message;
-use crate::numbers;
-use crate::parts::{PartReader, Sink};
-use crate::travel::{self, Kept};
+use crate::shared::{self, Attachments};
 
 /// Writes a value. The error says why serde refuses it.
 pub(crate) fn append<T: Serialize + 'static>(value: &T, sink: &mut Sink<'_>) -> Result<(), String> {
@@ -23,20 +27,22 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, sink: &mut Sink<'_>) -> 
     }
     let mut serializer =
         rmp_serde::Serializer::new(sink).with_struct_map().with_bytes(BytesMode::ForceAll);
-    carried(|| value.serialize(&mut serializer))
+    value.serialize(&mut serializer).map_err(|error| error.to_string())
 }
 
 /// A value as bytes, and the shared memory that is in it.
 pub(crate) struct Written {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) kept: Kept,
+    pub(crate) attachments: Attachments,
 }
 
 /// Writes a value into bytes of its own.
 pub(crate) fn write<T: Serialize + 'static>(value: &T) -> Result<Written, String> {
-    let (mut bytes, mut kept) = (Vec::new(), Vec::new());
-    travel::collecting(&mut kept, || append(value, &mut Sink::growing(&mut bytes)))?;
-    Ok(Written { bytes, kept })
+    let (mut bytes, mut attachments) = (Vec::new(), Vec::new());
+    shared::collecting(&mut attachments, || {
+        carried(&mut || append(value, &mut Sink::growing(&mut bytes)))
+    })?;
+    Ok(Written { bytes, attachments })
 }
 
 /// Reads a value from bytes that [`append`] wrote.
@@ -44,7 +50,7 @@ pub(crate) fn read<T: DeserializeOwned + 'static>(mut bytes: &[u8]) -> Result<T,
     if let Some(list) = numbers::read(&mut bytes) {
         return list.map_err(|error| error.to_string());
     }
-    carried(|| rmp_serde::from_slice(bytes))
+    rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 /// Does the same while the bytes come in.
@@ -54,16 +60,19 @@ pub(crate) fn read_from<T: DeserializeOwned + 'static>(
     if let Some(list) = numbers::read(&mut reader) {
         return list.map_err(|error| error.to_string());
     }
-    carried(|| rmp_serde::from_read(reader))
+    rmp_serde::from_read(reader).map_err(|error| error.to_string())
 }
 
 /// Reads or writes a value. The code that does is the user's, who wrote or derived it for the type:
 /// if it panics, the value cannot be carried.
-fn carried<T, E: ToString>(work: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(payload) => Err(format!("it panicked: {}", panic_message(payload))),
-    }
+pub(crate) fn carried(work: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|payload| Err(panicked(&panic_message(payload))))
+}
+
+/// Why a value cannot be carried whose code has panicked with this message.
+pub(crate) fn panicked(message: &str) -> String {
+    format!("it panicked: {message}")
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::fmt::{self, Debug, Display};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::lock::lock;
+use crate::os::lock;
 
 /// Why a call failed. The message names the task and the remedy.
 ///
@@ -63,6 +64,12 @@ impl Error {
     pub(crate) fn shared_retries() -> Self {
         let message = "retries has no meaning with sharedmem, whose inputs may be borrowed and \
                        cannot be kept for another attempt: leave it out, or use map";
+        Error::new(Kind::Invalid, None, message.to_owned())
+    }
+
+    pub(crate) fn own_sharedmem() -> Self {
+        let message = "a pool of your own cannot run what borrows from its caller: use map, run or \
+                       iter with it, or sharedmem without with_pool";
         Error::new(Kind::Invalid, None, message.to_owned())
     }
 
@@ -143,6 +150,11 @@ impl Error {
              The pool can be used again"
         );
         Error::new(Kind::Panic, Some(index), message)
+    }
+
+    /// For a task that returned an error of its own, which is not known yet.
+    pub(crate) fn returned(index: usize) -> Self {
+        Error::new(Kind::Failure, Some(index), format!("task {index} failed"))
     }
 
     /// For a task that returned an error of its own.
@@ -323,13 +335,19 @@ impl Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// The words of a panic.
+/// The words of a panic. A payload of another type is dropped, and may panic then.
 pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
     match payload.downcast::<String>() {
         Ok(message) => *message,
         Err(payload) => match payload.downcast::<&'static str>() {
             Ok(message) => (*message).to_owned(),
-            Err(_) => "a panic without a message".to_owned(),
+            Err(payload) => {
+                if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                    // There need be no end to it.
+                    std::mem::forget(next);
+                }
+                "a panic without a message".to_owned()
+            }
         },
     }
 }

@@ -2,63 +2,37 @@
 // Only pools of processes write tasks down, and they need Linux.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
-#[cfg(feature = "ndarray")]
-mod array;
 mod backend;
 mod batch;
-mod cancel;
+mod call;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod cpus;
-mod dispatch;
-mod display;
 mod error;
-mod function;
-mod gil;
-#[cfg(all(feature = "inside", target_os = "linux"))]
-#[doc(hidden)]
-pub mod inside;
-mod lock;
-mod nesting;
-mod numbers;
+mod figure;
+mod measure;
+mod notebook;
+mod os;
 mod parallel;
-mod parts;
-mod plot;
-mod process_wide;
-mod progress;
-mod run;
+mod pool;
 mod seeds;
-mod segment;
-mod shared_slice;
-mod sharedmem;
-mod spin;
-mod state;
-mod table;
+mod shared;
 mod task;
-mod timing;
-mod travel;
-mod units;
-mod worker;
-mod workload;
+mod tutorial;
 
 pub use crate::{
-    backend::{Backend, Job, Pool},
-    cancel::CancelToken,
-    cpus::cpu_count,
+    backend::Backend,
+    call::{CancelToken, Progress},
     error::Error,
-    gil::with_gil,
-    parallel::Parallel,
-    plot::{Figure, cost_against_length, cost_against_size, speedup, timeline, wall_vs_cpu},
-    progress::Progress,
-    run::{Measured, Run, TaskRecord},
+    figure::{Figure, cost_against_length, cost_against_size, speedup, timeline, wall_vs_cpu},
+    measure::{Measured, Run, TaskRecord, Timing, time},
+    os::cpu_count,
+    parallel::{Parallel, SharedMem, WithState},
+    pool::{Job, Pool},
     seeds::seeds,
-    shared_slice::{Part, SharedSlice, Whole},
-    sharedmem::SharedMem,
-    state::WithState,
+    shared::{Part, SharedSlice, Whole},
     task::{Data, Delayed, Task, delayed},
-    timing::{Timing, time},
-    workload::{find_ids, wait_loop_nogil, wait_loop_withgil},
+    tutorial::{find_ids, wait_loop_nogil, wait_loop_withgil, with_gil},
 };
 
 #[doc = include_str!("../JOBLIB.md")]

@@ -1,28 +1,21 @@
 //! [`Parallel`]: how many workers, of which kind, and the calls that use them.
 
+mod shared_mem;
+mod with_state;
+
 use std::fmt::{self, Debug};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::backend::sequential::Caller;
-use crate::backend::{Backend, Pool, SharedMemory};
-use crate::cancel::CancelToken;
-use crate::dispatch::{self, Call, CallOf, Calls, Options, Ordered, Source, Unordered};
+pub use self::shared_mem::SharedMem;
+pub use self::with_state::WithState;
+use crate::backend::{self, Backend, CALLER, Choice};
+use crate::batch::{Fallible, Function, MAX_DEPTH, Nesting};
+use crate::call::{self, Calls, CancelToken, Engine, Options, Ordered, Progress, Unordered};
 use crate::error::Error;
-use crate::function::{Fallible, Function};
-use crate::nesting::{MAX_DEPTH, Nesting};
-use crate::progress::Progress;
-use crate::run::Run;
-use crate::sharedmem::SharedMem;
-use crate::state::WithState;
+use crate::measure::Run;
+use crate::pool::{Pool, SharedMemory, Workers};
 use crate::task::{Data, Task};
-
-/// The most workers that a pool can have.
-///
-/// A thread takes four of the 65,530 memory mappings that Linux gives a process
-/// (`vm.max_map_count`, proc(5)), and a process that runs out of them while it starts threads
-/// aborts: the limit stays well below.
-const MAX_WORKERS: usize = 4096;
 
 /// A pool of workers and the calls that use it, after joblib's `Parallel`.
 ///
@@ -52,34 +45,26 @@ const MAX_WORKERS: usize = 4096;
 /// an error.
 pub struct Parallel {
     n_jobs: i32,
-    backend: Backend,
-    scheduler: Option<String>,
+    choice: Choice,
     options: Options,
-    pool: OnceLock<Box<dyn Pool>>,
-    is_own_pool: bool,
+    workers: OnceLock<Box<dyn Workers>>,
 }
 
 impl Parallel {
     /// Asks for `n_jobs` workers, by joblib's rules: -1 is as many as there are CPUs, -2 all CPUs
     /// but one, and so on, down to one. 0 is an error when a call is made.
     pub fn new(n_jobs: i32) -> Self {
-        Parallel {
-            n_jobs,
-            backend: Backend::default(),
-            scheduler: None,
-            options: Options::default(),
-            pool: OnceLock::new(),
-            is_own_pool: false,
-        }
+        let (choice, options) = (Choice::Backend(Backend::default()), Options::default());
+        Parallel { n_jobs, choice, options, workers: OnceLock::new() }
     }
 
     /// Uses a pool of your own: see [`Pool`].
     pub fn with_pool(pool: impl Pool + 'static) -> Self {
+        let n_workers = pool.n_workers();
         Parallel {
-            n_jobs: pool.n_workers().try_into().unwrap_or(i32::MAX),
-            pool: OnceLock::from(Box::new(pool) as Box<dyn Pool>),
-            is_own_pool: true,
-            ..Parallel::new(1)
+            choice: Choice::Own { n_workers },
+            workers: OnceLock::from(backend::own(pool)),
+            ..Parallel::new(n_workers.try_into().unwrap_or(i32::MAX))
         }
     }
 
@@ -87,40 +72,35 @@ impl Parallel {
     ///
     /// A pool that was already at work ends here, and the next call starts the chosen one.
     pub fn backend(self, backend: Backend) -> Self {
-        Parallel { backend, pool: OnceLock::new(), is_own_pool: false, ..self }
+        Parallel { choice: self.choice.then(backend), workers: OnceLock::new(), ..self }
     }
 
-    /// Names the scheduler that [`Backend::Dask`] connects to, as `tcp://127.0.0.1:8786`. Without this
-    /// it is that of Dask's own configuration (`DASK_SCHEDULER_ADDRESS`), or a cluster that is
-    /// started here.
+    /// Uses the Dask cluster of the scheduler at this address, as `tcp://127.0.0.1:8786`. Without this
+    /// [`Backend::Dask`] uses that of Dask's own configuration (`DASK_SCHEDULER_ADDRESS`), or a cluster
+    /// that it starts here.
     ///
     /// Tasks use up to `n_jobs` of the cluster's threads, or all of them where `n_jobs` is below zero,
     /// those of workers that join later included. Where there are none yet, tasks wait for them.
     pub fn scheduler(self, address: impl Into<String>) -> Self {
-        Parallel {
-            scheduler: Some(address.into()),
-            pool: OnceLock::new(),
-            is_own_pool: false,
-            ..self
-        }
+        Parallel { choice: Choice::DaskAt(address.into()), workers: OnceLock::new(), ..self }
     }
 
-    /// Has so many tasks travel to a worker together. Without this the calls choose, by what the
+    /// Sends `tasks` tasks to a worker at a time. Without this each call chooses how many, by what the
     /// last tasks took: one, where they take long.
     pub fn batch_size(mut self, tasks: usize) -> Self {
         self.options.batch_size = Some(tasks);
         self
     }
 
-    /// Lets at most so many tasks be pulled from their iterator and not be finished, at any time;
-    /// `usize::MAX` for all of them. Without this it is two batches for each worker, which is
+    /// Pulls at most `tasks` tasks from their iterator ahead of those that are finished; `usize::MAX`
+    /// for all of them. Without this it is two batches for each worker, which is
     /// `2 * n_jobs` tasks where they take long.
     pub fn pre_dispatch(mut self, tasks: usize) -> Self {
         self.options.pre_dispatch = Some(tasks);
         self
     }
 
-    /// Runs a task that panicked, or whose worker died, up to so many more times. Its argument is
+    /// Runs a task that panicked, or whose worker died, up to `attempts` more times. Its argument is
     /// written down before it runs, to be there then.
     pub fn retries(mut self, attempts: u32) -> Self {
         self.options.retries = attempts;
@@ -138,12 +118,13 @@ impl Parallel {
 
     /// Limits how long a call may take as a whole. Threads cannot be stopped: the call then waits
     /// for the tasks that run, and starts no others.
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.options.timeout = Some(limit);
+    pub fn call_timeout(mut self, limit: Duration) -> Self {
+        self.options.call_timeout = Some(limit);
         self
     }
 
-    /// Limits how long a call may wait without any task ending, as [`timeout`](Self::timeout) does.
+    /// Limits how long a call may wait without any task ending, as [`call_timeout`](Self::call_timeout)
+    /// limits it as a whole.
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.options.stall_timeout = Some(limit);
         self
@@ -169,32 +150,6 @@ impl Parallel {
         self
     }
 
-    /// Keeps the options and shares memory with its workers, so that closures may capture and borrow:
-    /// joblib's `require="sharedmem"`.
-    pub fn sharedmem(self) -> SharedMem {
-        SharedMem::new(self)
-    }
-
-    /// Has each worker make a state with `make(&context)` before its first task, to be kept for all
-    /// its tasks: a loaded model, a connection, a table that is sent once to a worker and not once
-    /// with each task.
-    ///
-    /// ```
-    /// # use joblab::{Backend, Parallel};
-    /// let words = vec!["thread".to_owned(), "process".to_owned()];
-    /// let parallel = Parallel::new(2).with_state(|words: &Vec<String>| words.clone(), words);
-    /// let run = parallel.map(|n: usize, words| words[n % words.len()].len(), 0..4)?;
-    /// assert_eq!(run.results, [6, 7, 6, 7]);
-    /// # Ok::<(), joblab::Error>(())
-    /// ```
-    pub fn with_state<C, S>(self, make: fn(&C) -> S, context: C) -> WithState<C, S>
-    where
-        C: Data + Sync,
-        S: Send + 'static,
-    {
-        WithState::new(self, make, context)
-    }
-
     /// How many workers `n_jobs` comes to here, after joblib's `effective_n_jobs`.
     ///
     /// # Errors
@@ -204,17 +159,7 @@ impl Parallel {
     }
 
     fn n_jobs_at(&self, nesting: &Nesting) -> Result<usize, Error> {
-        let magnitude = self.n_jobs.unsigned_abs() as usize;
-        match self.n_jobs {
-            0 => Err(Error::n_jobs(self.n_jobs, MAX_WORKERS)),
-            1.. if magnitude > MAX_WORKERS => Err(Error::n_jobs(self.n_jobs, MAX_WORKERS)),
-            _ if self.backend == Backend::Sequential => Ok(1),
-            1.. => Ok(magnitude),
-            // How many a cluster has changes as its workers come and go.
-            _ if self.is_elsewhere() => Ok(MAX_WORKERS),
-            // joblib/_parallel_backends.py: max(cpu_count() + 1 + n_jobs, 1)
-            _ => Ok((nesting.cpus() + 1).saturating_sub(magnitude).max(1)),
-        }
+        self.choice.effective_n_jobs(self.n_jobs, nesting.cpus())
     }
 
     /// Runs a list of [`delayed`](crate::delayed) calls and gives back their results in the order of
@@ -228,7 +173,8 @@ impl Parallel {
     /// others start. The error has the results of those that had finished; the pool can be used
     /// again.
     pub fn run<I: IntoIterator<Item: Task>>(&self, tasks: I) -> Result<Run<Output<I>>, Error> {
-        dispatch::run(self.call(calls(tasks), false)?, |_, result| Ok(result))
+        let (engine, mut tasks) = self.call(calls(tasks), false)?;
+        call::run(engine, &mut tasks)
     }
 
     /// Runs `f` on every input: [`run`](Self::run) for a list of calls of one function.
@@ -241,7 +187,8 @@ impl Parallel {
         inputs: impl IntoIterator<Item = A>,
     ) -> Result<Run<R>, Error> {
         let tasks = inputs.into_iter().map(|input| (f, input));
-        dispatch::run(self.call(tasks, false)?, |_, result| Ok(result))
+        let (engine, mut tasks) = self.call(tasks, false)?;
+        call::run(engine, &mut tasks)
     }
 
     /// Runs `f` on every input, and stops at the first that returns an `Err`.
@@ -272,8 +219,8 @@ impl Parallel {
         E: Data + Debug,
     {
         let tasks = inputs.into_iter().map(|input| (Fallible(f), input));
-        let judge = |index, result: Result<T, E>| result.map_err(|e| Error::failure(index, e));
-        dispatch::run(self.call(tasks, false)?, judge)
+        let (engine, mut tasks) = self.call(tasks, false)?;
+        call::try_run::<T, E>(engine, &mut tasks)
     }
 
     /// Runs tasks as the iterator is asked for their results, which come in the order of the list. A
@@ -298,7 +245,7 @@ impl Parallel {
         &self,
         tasks: I,
     ) -> Result<impl Iterator<Item = Result<Output<I>, Error>> + use<'_, I>, Error> {
-        self.call(calls(tasks), true).map(Ordered::new)
+        self.call(calls(tasks), true).map(|(engine, tasks)| Ordered::new(engine, tasks))
     }
 
     /// Like [`iter`](Self::iter), with results as they become ready, each with its task's index.
@@ -309,79 +256,78 @@ impl Parallel {
         &self,
         tasks: I,
     ) -> Result<impl Iterator<Item = Result<(usize, Output<I>), Error>> + use<'_, I>, Error> {
-        self.call(calls(tasks), true).map(Unordered::new)
+        self.call(calls(tasks), true).map(|(engine, tasks)| Unordered::new(engine, tasks))
     }
 
-    pub(crate) fn call<I, F, A, R>(
-        &self,
-        tasks: I,
-        keep_going: bool,
-    ) -> Result<CallOf<'_, I::IntoIter, F, A, R>, Error>
+    fn call<I, F, A, R>(&self, tasks: I, keep_going: bool) -> Result<CallOf<'_, I, F, A, R>, Error>
     where
-        I: IntoIterator<Item = (F, A)>,
+        I: Iterator<Item = (F, A)>,
         F: Function<A, R>,
         A: Data,
         R: Data,
     {
-        let (pool, nesting) = self.enter()?;
-        let keeps = self.options.retries > 0 || keep_going && !pool.shares_memory();
-        let source = Calls::new(pool, tasks.into_iter(), keeps);
-        Ok(self.call_of(source, pool, nesting, keep_going))
+        let (workers, nesting) = self.enter()?;
+        let keeps = self.options.retries > 0;
+        let engine = self.engine(workers, nesting, keep_going);
+        Ok((engine, Calls::new(workers, tasks, keeps)))
     }
 
-    pub(crate) fn call_of<'p, S: Source<Output: 'static>>(
+    fn engine<'p>(
         &'p self,
-        source: S,
-        pool: &'p dyn Pool,
+        workers: &'p dyn Workers,
         nesting: Nesting,
         keep_going: bool,
-    ) -> Call<'p, S> {
-        Call::new(source, pool, self.backend_name(), nesting, &self.options, keep_going)
+    ) -> Engine<'p> {
+        Engine::new(workers, self.choice.name(), nesting, &self.options, keep_going)
     }
 
-    /// Whether the workers are those of a cluster that others have started.
-    fn is_elsewhere(&self) -> bool {
-        self.backend == Backend::Dask && self.scheduler.is_some()
+    /// The workers, started by the first caller, and where their tasks are.
+    fn enter(&self) -> Result<(&dyn Workers, Nesting), Error> {
+        self.enter_with(
+            &self.workers,
+            |n_jobs| self.choice.start(n_jobs),
+            &CALLER,
+            |workers| workers.n_workers(),
+        )
     }
 
-    fn backend_name(&self) -> &'static str {
-        if self.is_own_pool { "own" } else { self.backend.name() }
-    }
-
-    /// The pool, started by the first caller, and where its tasks are.
-    fn enter(&self) -> Result<(&dyn Pool, Nesting), Error> {
-        let here = self.check()?;
-        let address = std::ptr::from_ref(self) as usize;
-        if here.needs_no_pool(address) {
-            return Ok((&Caller, here.inside(address, 1)));
-        }
-        let start = || {
-            let n_jobs = self.n_jobs_at(&here)?;
-            self.backend.start(n_jobs, self.scheduler.as_deref())
-        };
-        let pool = start_once(&self.pool, start)?;
-        match pool.n_workers() {
-            0 => Err(Error::no_workers()),
-            n_workers => Ok((pool, here.inside(address, n_workers))),
-        }
-    }
-
-    /// The same for a pool that shares memory.
-    pub(crate) fn enter_shared<'p>(
+    /// The same for workers that share memory.
+    fn enter_shared<'p>(
         &'p self,
-        pool: &'p OnceLock<Box<dyn SharedMemory>>,
+        workers: &'p OnceLock<Box<dyn SharedMemory>>,
     ) -> Result<(&'p dyn SharedMemory, Nesting), Error> {
-        let here = self.check()?;
         if self.options.retries > 0 {
             return Err(Error::shared_retries());
         }
+        self.enter_with(
+            workers,
+            |n_jobs| self.choice.start_shared(n_jobs),
+            &CALLER,
+            |workers| workers.n_workers(),
+        )
+    }
+
+    fn enter_with<'p, W: ?Sized>(
+        &self,
+        workers: &'p OnceLock<Box<W>>,
+        start: impl FnOnce(usize) -> Result<Box<W>, Error>,
+        caller: &'p W,
+        n_workers: impl FnOnce(&W) -> usize,
+    ) -> Result<(&'p W, Nesting), Error> {
+        let here = self.check()?;
         let address = std::ptr::from_ref(self) as usize;
         if here.needs_no_pool(address) {
-            return Ok((&Caller, here.inside(address, 1)));
+            return Ok((caller, here.inside(address, 1)));
         }
-        let start = || self.backend.start_shared(self.n_jobs_at(&here)?);
-        let pool = start_once(pool, start)?;
-        Ok((pool, here.inside(address, pool.n_workers())))
+        // Where two threads make the first call at once, one of the two pools ends here.
+        if workers.get().is_none() {
+            let _ = workers.set(start(self.n_jobs_at(&here)?)?);
+        }
+        let workers = &**workers.get().expect("set above");
+        match n_workers(workers) {
+            0 => Err(Error::no_workers()),
+            n_workers => Ok((workers, here.inside(address, n_workers))),
+        }
     }
 
     /// Whether the options make sense here, and where that is.
@@ -395,17 +341,6 @@ impl Parallel {
     }
 }
 
-/// Where two threads make the first call at once, one of the two pools ends here.
-fn start_once<P: ?Sized>(
-    pool: &OnceLock<Box<P>>,
-    start: impl FnOnce() -> Result<Box<P>, Error>,
-) -> Result<&P, Error> {
-    if pool.get().is_none() {
-        let _ = pool.set(start()?);
-    }
-    Ok(pool.get().expect("set above"))
-}
-
 /// Calls of tasks, as pairs of function and argument.
 fn calls<I: IntoIterator<Item: Task>>(tasks: I) -> impl Iterator<Item = Pair<I>> + use<I> {
     tasks.into_iter().map(|task| {
@@ -414,6 +349,7 @@ fn calls<I: IntoIterator<Item: Task>>(tasks: I) -> impl Iterator<Item = Pair<I>>
     })
 }
 
+type CallOf<'p, I, F, A, R> = (Engine<'p>, Calls<'p, I, F, A, R>);
 type Pair<I> = (fn(Arg<I>) -> Output<I>, Arg<I>);
 type Arg<I> = <<I as IntoIterator>::Item as Task>::Arg;
 type Output<I> = <<I as IntoIterator>::Item as Task>::Output;
@@ -424,7 +360,7 @@ impl fmt::Debug for Parallel {
             f,
             "Parallel(n_jobs={}, backend={}{})",
             self.n_jobs,
-            self.backend_name(),
+            self.choice.name(),
             self.options
         )
     }

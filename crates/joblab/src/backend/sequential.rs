@@ -1,7 +1,7 @@
 //! No pool at all: the calling thread does the work.
 
-use crate::backend::{InScope, Job, Pool, SharedMemory, Spawn};
 use crate::error::Error;
+use crate::pool::{InScope, Job, Pool, SharedMemory, Spawn, Workers};
 
 pub(crate) struct Caller;
 
@@ -21,9 +21,15 @@ impl Pool for Caller {
     }
 }
 
+impl Workers for Caller {}
+
 impl SharedMemory for Caller {
     fn scope<'scope>(&self, call: InScope<'_, 'scope>) {
         call(self);
+    }
+
+    fn as_workers(&self) -> &dyn Workers {
+        self
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rayon::{ScopeFifo, ThreadPool, ThreadPoolBuilder};
 
-use crate::backend::{InScope, Job, Pool, SharedMemory, Spawn};
 use crate::error::Error;
+use crate::pool::{InScope, Job, Pool, SharedMemory, Spawn, Workers};
 
 pub(super) struct Threads(ThreadPool);
 
@@ -37,9 +37,15 @@ impl Pool for Threads {
     }
 }
 
+impl Workers for Threads {}
+
 impl SharedMemory for Threads {
     fn scope<'scope>(&self, call: InScope<'_, 'scope>) {
         self.0.in_place_scope_fifo(|scope| call(scope));
+    }
+
+    fn as_workers(&self) -> &dyn Workers {
+        self
     }
 }
 

@@ -25,7 +25,7 @@ fn impossible_options_are_errors_that_name_them(make: Make<'_>) {
         ("batch_size", |parallel| parallel.batch_size(0)),
         ("pre_dispatch", |parallel| parallel.pre_dispatch(0)),
         ("task_timeout", |parallel| parallel.task_timeout(Duration::ZERO)),
-        ("timeout", |parallel| parallel.timeout(Duration::ZERO)),
+        ("call_timeout", |parallel| parallel.call_timeout(Duration::ZERO)),
         ("stall_timeout", |parallel| parallel.stall_timeout(Duration::ZERO)),
     ];
     for (name, set) in options {
@@ -106,7 +106,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn limits_that_are_kept_change_nothing(make: Make<'_>) {
     let parallel = make(2)
         .task_timeout(LONG)
-        .timeout(LONG)
+        .call_timeout(LONG)
         .stall_timeout(LONG)
         .retries(3)
         .cancel_token(&CancelToken::new());
@@ -138,7 +138,7 @@ fn a_task_that_is_late_fails_by_its_own_clock(make: Make<'_>) {
 
 fn a_call_that_takes_too_long_is_stopped(make: Make<'_>) {
     let limit = Duration::from_millis(200);
-    let parallel = make(2).timeout(limit);
+    let parallel = make(2).call_timeout(limit);
     let slow = |n: u64| {
         sleep(10);
         n

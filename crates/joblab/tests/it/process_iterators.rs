@@ -171,7 +171,7 @@ fn stopped_calls_do_not_wait_for_processes() {
     let token = CancelToken::new();
     let limit = Duration::from_millis(100);
     let stopped =
-        [pool(2).timeout(limit), pool(2).stall_timeout(limit), pool(2).cancel_token(&token)];
+        [pool(2).call_timeout(limit), pool(2).stall_timeout(limit), pool(2).cancel_token(&token)];
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(300));

@@ -5,7 +5,7 @@ use std::process::{Child, ExitStatus};
 
 /// Ends a process and removes it from the system's table. One that is ending by itself keeps its
 /// own status: the system has noted that before it closes the socket.
-pub(super) fn end(child: &mut Child) -> String {
+pub(crate) fn end(child: &mut Child) -> String {
     // An error means that it has been waited for already.
     let _ = child.kill();
     match child.wait() {
@@ -15,7 +15,7 @@ pub(super) fn end(child: &mut Child) -> String {
 }
 
 /// A process's end in words.
-pub(super) fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else {
         return format!("ended with exit status {}", status.code().unwrap_or_default());
     };

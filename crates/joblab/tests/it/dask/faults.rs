@@ -44,7 +44,7 @@ fn a_task_that_fails_late_or_crashes_leaves_the_dask_worker_alone() {
     let limited = cluster.parallel(-1).task_timeout(Duration::from_millis(300));
     let error = limited.map(sleeps_at_three, 0..6).unwrap_err();
     assert!(error.is_timeout() && error.task_index() == Some(3), "{error}");
-    let limited = cluster.parallel(-1).timeout(Duration::from_secs(2));
+    let limited = cluster.parallel(-1).call_timeout(Duration::from_secs(2));
     let error = limited.map(sleeps_at_three, 0..6).unwrap_err();
     assert!(error.is_timeout(), "{error}");
     // The workers are free again at once, since the sleeping tasks were stopped.

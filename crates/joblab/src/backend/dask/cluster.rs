@@ -1,0 +1,136 @@
+//! The cluster as its callers see it.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::bridge;
+use super::writer::{BridgeWriter, SHARED, Shared};
+use crate::backend::remote::framing::{self, Kind};
+use crate::backend::remote::packing::Packer;
+use crate::backend::remote::worker_main;
+use crate::error::Error;
+use crate::notebook::facts::is_evcxr;
+use crate::os::lock;
+use crate::pool::{Job, Pool, Workers};
+
+/// The cluster as its callers see it.
+pub(crate) struct Cluster {
+    n_jobs: usize,
+    shared: Arc<Shared>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl Cluster {
+    /// Connects to a scheduler, or starts one here with `n_jobs` workers.
+    pub(crate) fn start(n_jobs: usize, scheduler: Option<&str>) -> Result<Self, Error> {
+        let mut packer = Packer::default();
+        let mut entry = "";
+        // What has the worker's code comes first: the program, or a cell's library, and then the one
+        // that this is linked with.
+        let mut add = |address| packer.image_address(address).map_err(Error::start);
+        add(worker_main::entry_address())?;
+        if is_evcxr() {
+            add(std::process::abort as *const c_void as usize)?;
+            entry = worker_main::ENTRY;
+        }
+        // It is at the workers before the first call's clock starts.
+        let frames: Vec<_> = packer.frames_from(0).collect();
+        let scheduler = scheduler.unwrap_or_default();
+        let (listener, stdin, threads) = bridge::start(scheduler, n_jobs, entry, &frames)?;
+        let shared = Arc::new(Shared {
+            packer: Mutex::new(packer),
+            writer: Mutex::new(BridgeWriter::new(stdin, frames.len())),
+            waiting: Mutex::new(Ok(HashMap::new())),
+            threads: AtomicUsize::new(threads),
+        });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("joblab-dask".to_owned())
+            .spawn(move || listener.listen(&theirs))
+            .map_err(|error| Error::pool(n_jobs, error))?;
+        Ok(Cluster { n_jobs, shared, listener: Some(thread) })
+    }
+}
+
+impl Pool for Cluster {
+    fn n_workers(&self) -> usize {
+        let threads = self.shared.threads.load(Ordering::Relaxed);
+        threads.clamp(1, self.n_jobs)
+    }
+
+    /// A Dask task costs some milliseconds where the scheduler shares its CPUs with the workers.
+    fn batch_duration(&self) -> Option<Duration> {
+        Some(Duration::from_millis(200))
+    }
+
+    fn submit(&self, job: Job) -> Result<(), Error> {
+        let (mut batch, _) = Packer::pack(&self.shared.packer, job, false)?;
+        if batch.needs_state {
+            batch.attachments.extend_from_slice(&lock(&self.shared.packer).state_attachments);
+        }
+        if batch.attachments.iter().any(|attached| attached.written.is_some()) {
+            return Err(Error::argument(batch.completion.tasks().start, SHARED));
+        }
+        let limit = batch.completion.task_timeout().unwrap_or_default();
+        let mut writer = lock(&self.shared.writer);
+        let number = writer.number();
+        let memory = writer.number_memory(&batch.attachments);
+        match &mut *lock(&self.shared.waiting) {
+            Ok(waiting) => waiting.insert(number, (batch.completion, batch.attachments)),
+            Err(reason) => return Err(Error::dask(reason)),
+        };
+        let packer = lock(&self.shared.packer);
+        let mut frames: Vec<_> = packer.frames_from(writer.images_sent).collect();
+        writer.images_sent += frames.len();
+        if batch.needs_state && !std::mem::replace(&mut writer.is_state_sent, true) {
+            frames.extend(packer.state.clone());
+        }
+        drop(packer);
+        let limit = limit.as_nanos().try_into().unwrap_or(u64::MAX);
+        let mut head = vec![number, batch.needs_state.into(), limit, memory.len() as u64];
+        head.extend(memory.into_iter().flatten());
+        frames.push(Arc::new(framing::around(Kind::Job, &head, &batch.frame)));
+        frames.push(batch.frame);
+        for frame in frames {
+            writer.send(&frame);
+        }
+        Ok(())
+    }
+}
+
+impl Workers for Cluster {
+    fn stop_unwanted(&self) -> bool {
+        let mut numbers = Vec::new();
+        if let Ok(waiting) = &mut *lock(&self.shared.waiting) {
+            waiting.retain(|number, (completion, _)| {
+                let is_wanted = completion.is_wanted();
+                if !is_wanted {
+                    numbers.push(*number);
+                }
+                is_wanted
+            });
+        }
+        if !numbers.is_empty() {
+            lock(&self.shared.writer).send(&framing::around(Kind::Cancel, &numbers, &[]));
+        }
+        true
+    }
+
+    fn shares_memory(&self) -> bool {
+        false
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        lock(&self.shared.writer).stdin = None;
+        if let Some(listener) = self.listener.take() {
+            // A panic in there has been printed; there is nothing left to tidy up.
+            let _ = listener.join();
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The I/O thread: carries batches to workers and answers back, starts workers and replaces them.
+//! It waits in one place for everything at once.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::inbox::Shared;
+use super::worker_handle::{Why, WorkerHandle};
+use crate::backend::remote::packing::PackedBatch;
+use crate::error::Error;
+use crate::notebook::facts::is_evcxr;
+use crate::os::{self, Interest, cpu_count, lock};
+
+/// Works until the pool is dropped; then the workers end with it.
+pub(super) fn run(n_jobs: usize, shared: &Shared, woken: UnixStream) {
+    let thread = IoThread {
+        n_jobs,
+        shared,
+        is_evcxr: is_evcxr(),
+        waiting: VecDeque::new(),
+        workers: Vec::new(),
+    };
+    // However this ends, nobody may wait for an answer that will not come.
+    let _closes = CloseInbox(shared);
+    thread.work(woken);
+}
+
+struct CloseInbox<'a>(&'a Shared);
+
+impl Drop for CloseInbox<'_> {
+    fn drop(&mut self) {
+        let mut inbox = lock(&self.0.inbox);
+        inbox.closing = true;
+        // Callers learn of it as the batches, with their completions, are dropped.
+        inbox.batches.clear();
+    }
+}
+
+struct IoThread<'a> {
+    n_jobs: usize,
+    shared: &'a Shared,
+    is_evcxr: bool,
+    waiting: VecDeque<PackedBatch>,
+    workers: Vec<WorkerHandle>,
+}
+
+/// Whom a file belongs to: a worker, by its place, or who wakes this thread, or the kernel.
+#[derive(Clone, Copy)]
+enum Ready {
+    Woken,
+    Kernel,
+    Socket(usize),
+    Stdout(usize),
+    Stderr(usize),
+}
+
+impl IoThread<'_> {
+    fn work(mut self, mut woken: UnixStream) {
+        while self.collect() {
+            // Callers have written more of large arguments, or the last of one: then its worker has
+            // room again.
+            for worker in &mut self.workers {
+                worker.collect_pieces();
+            }
+            self.hand_out();
+            for worker in &mut self.workers {
+                worker.write();
+            }
+            let overdue = self.next_overdue();
+            let sources = match self.wait(&woken, overdue) {
+                Ok(sources) => sources,
+                // Nothing can be done without waiting: the callers learn that the pool is lost.
+                Err(_) => return,
+            };
+            let mut gone = Vec::new();
+            for source in sources {
+                match source {
+                    // The notebook's kernel is gone, and the cell that runs would only find out at
+                    // its end. Nobody can see its outcome: this process ends, and its workers
+                    // with it.
+                    Ready::Kernel => os::exit_now(0),
+                    Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
+                    Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
+                    Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
+                    Ready::Socket(place) => {
+                        let worker = &mut self.workers[place];
+                        worker.write();
+                        if let Err(how) = worker.read() {
+                            gone.push((place, how));
+                        }
+                    }
+                }
+            }
+            // From the last to the first, so that the places before stay what they are.
+            for (place, how) in gone.into_iter().rev() {
+                self.remove_worker(place, |tasks, pid| died(tasks, pid, &how), &how);
+            }
+            self.stop_overdue();
+        }
+    }
+
+    /// Takes in what callers have sent. False when the pool is dropped.
+    fn collect(&mut self) -> bool {
+        let mut inbox = lock(&self.shared.inbox);
+        inbox.is_woken = false;
+        self.waiting.append(&mut inbox.batches);
+        if std::mem::take(&mut inbox.has_unwanted) {
+            self.waiting.retain(|batch| batch.completion.is_wanted());
+        }
+        !inbox.closing
+    }
+
+    /// Gives waiting batches to workers: first to those that have nothing to do, then to new ones, and
+    /// what is left ahead of time to those that do short ones.
+    fn hand_out(&mut self) {
+        while !self.waiting.is_empty() {
+            let starting = self.workers.iter().filter(|worker| !worker.is_ready).count();
+            let spare = self.waiting.len().saturating_sub(starting);
+            let may_grow = spare > 0 && self.workers.len() < self.n_jobs;
+            let with_room = self.workers.iter_mut().filter(|worker| worker.room() > 0);
+            match with_room.min_by_key(|worker| worker.batches.len()) {
+                Some(worker) if worker.batches.is_empty() => {
+                    send_next(&mut self.waiting, worker, self.shared);
+                }
+                _ if may_grow => self.start_worker(starting),
+                // Parts are not kept: should the worker die, they could not go to another one.
+                Some(worker) if spare > 0 && self.waiting[0].pieces.is_none() => {
+                    send_next(&mut self.waiting, worker, self.shared);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Starts a worker for a waiting batch, by its place, or tells its call that it cannot be had.
+    fn start_worker(&mut self, batch: usize) {
+        let number = (0..)
+            .find(|number| self.workers.iter().all(|worker| worker.number != *number))
+            .expect("there are more numbers than workers");
+        let threads = (cpu_count() / self.n_jobs).max(1);
+        match WorkerHandle::start(number, threads, &self.waiting[batch]) {
+            Ok(worker) => self.workers.push(worker),
+            Err(reason) => self.refuse(batch, Error::pool(self.n_jobs, reason)),
+        }
+    }
+
+    /// Fails a waiting batch, and with it its call and all of the call's batches.
+    fn refuse(&mut self, place: usize, error: Error) {
+        if let Some(batch) = self.waiting.remove(place) {
+            batch.into_completion().failed(error);
+        }
+    }
+
+    /// Waits for anything to happen, or for the given time, and tells what did.
+    fn wait(&self, woken: &UnixStream, most: Option<Duration>) -> io::Result<Vec<Ready>> {
+        let mut sources = vec![Ready::Woken];
+        let mut files = vec![(woken.as_fd(), Interest::Read)];
+        let kernel = io::stdin();
+        if self.is_evcxr {
+            // evcxr's runtime gets its orders from the kernel on standard input.
+            sources.push(Ready::Kernel);
+            files.push((kernel.as_fd(), Interest::HangUp));
+        }
+        for (place, worker) in self.workers.iter().enumerate() {
+            let interest =
+                if worker.has_to_write() { Interest::ReadAndWrite } else { Interest::Read };
+            sources.push(Ready::Socket(place));
+            files.push((worker.socket().as_fd(), interest));
+            for (source, file) in [
+                (Ready::Stdout(place), worker.stdout.file()),
+                (Ready::Stderr(place), worker.stderr.file()),
+            ] {
+                if let Some(file) = file {
+                    sources.push(source);
+                    files.push((file, Interest::Read));
+                }
+            }
+        }
+        let ready = os::wait(&files, most)?;
+        Ok(sources
+            .into_iter()
+            .zip(ready)
+            .filter_map(|(source, ready)| ready.then_some(source))
+            .collect())
+    }
+
+    /// Removes a worker that has ended, and says so to whom it concerns: the batch that it ran is
+    /// answered, batches behind it wait for another worker.
+    fn remove_worker(
+        &mut self,
+        place: usize,
+        error: impl FnOnce(&Range<usize>, u32) -> Error,
+        how: &str,
+    ) {
+        let mut worker = self.workers.remove(place);
+        if !worker.is_ready {
+            // If others have run its batch, nobody need know: the next one gets a worker of its own.
+            let is_its = |batch: &PackedBatch| {
+                std::ptr::eq(Arc::as_ptr(&batch.frame), worker.started_for.as_ptr())
+            };
+            if let Some(batch) = self.waiting.iter().position(is_its) {
+                self.refuse(batch, Error::start(format!("it {how} before it was ready")));
+            }
+        }
+        if let Some(batch) = worker.batches.pop_front() {
+            let error = error(&batch.completion.tasks(), worker.pid());
+            batch.into_completion().failed(error);
+        }
+        let wanted = worker.batches.drain(..).filter(|batch| batch.completion.is_wanted());
+        for batch in wanted.rev() {
+            self.waiting.push_front(batch);
+        }
+    }
+
+    /// How long until the first worker has to be stopped.
+    fn next_overdue(&mut self) -> Option<Duration> {
+        let left = |worker: &mut WorkerHandle| worker.time_left().map(|(left, _)| left);
+        self.workers.iter_mut().filter_map(left).min()
+    }
+
+    /// Stops workers that went on too long with a task.
+    fn stop_overdue(&mut self) {
+        for place in (0..self.workers.len()).rev() {
+            let worker = &mut self.workers[place];
+            let Some((Duration::ZERO, why)) = worker.time_left() else {
+                continue;
+            };
+            worker.end();
+            let error = |tasks: &Range<usize>, pid| match why {
+                Why::Unwanted => died(tasks, pid, "was stopped"),
+                Why::Late(limit) => {
+                    let end = format!("its worker process {pid} was stopped, and is replaced");
+                    Error::task_timeout(tasks.start, limit, &end)
+                }
+            };
+            self.remove_worker(place, error, "was stopped");
+        }
+    }
+}
+
+fn died(tasks: &Range<usize>, pid: u32, how: &str) -> Error {
+    Error::died(tasks, &format!("worker process {pid}"), how)
+}
+
+fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &Shared) {
+    if let Some(batch) = waiting.pop_front() {
+        worker.assign(batch, &lock(&shared.packer));
+    }
+}

@@ -1,0 +1,107 @@
+//! The pool as its callers see it.
+
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::inbox::Shared;
+use super::{io_thread, streaming};
+use crate::backend::remote::packing::Packer;
+use crate::backend::remote::worker_main;
+use crate::error::Error;
+use crate::pool::{Job, Pool, Workers};
+
+/// The processes belong to the pool's I/O thread.
+pub(crate) struct Processes {
+    n_jobs: usize,
+    shared: Arc<Shared>,
+    io_thread: Option<JoinHandle<()>>,
+}
+
+impl Processes {
+    /// Starts the I/O thread; the workers start when there are tasks for them.
+    pub(crate) fn start(n_jobs: usize) -> Result<Self, Error> {
+        if std::env::var_os(worker_main::VARIABLE).is_some() {
+            return Err(Error::start(format!(
+                "this process is a worker that has run into main, since its start-up code was not \
+                 linked. Unset {} if you have set it yourself",
+                worker_main::VARIABLE
+            )));
+        }
+        let failed = |error: std::io::Error| Error::pool(n_jobs, error);
+        let (waker, woken) = UnixStream::pair().map_err(failed)?;
+        waker.set_nonblocking(true).map_err(failed)?;
+        woken.set_nonblocking(true).map_err(failed)?;
+        let shared = Arc::new(Shared { inbox: Mutex::default(), packer: Mutex::default(), waker });
+        let theirs = Arc::clone(&shared);
+        let io_thread = std::thread::Builder::new()
+            .name("joblab-io".to_owned())
+            .spawn(move || io_thread::run(n_jobs, &theirs, woken))
+            .map_err(failed)?;
+        Ok(Processes { n_jobs, shared, io_thread: Some(io_thread) })
+    }
+}
+
+impl Pool for Processes {
+    fn n_workers(&self) -> usize {
+        self.n_jobs
+    }
+
+    /// A trip to a worker and back takes some tens of microseconds.
+    fn batch_duration(&self) -> Option<Duration> {
+        Some(Duration::from_millis(2))
+    }
+
+    fn submit(&self, job: Job) -> Result<(), Error> {
+        let (batch, rest) = Packer::pack(&self.shared.packer, job, true)?;
+        let first = batch.completion.tasks().start;
+        self.shared.send(|inbox| {
+            if inbox.closing {
+                return Err(Error::lost(first));
+            }
+            inbox.batches.push_back(batch);
+            Ok(())
+        })?;
+        if let Some((write, pieces)) = rest {
+            streaming::send(first, write, pieces, &|| self.shared.send(|_| {}));
+        }
+        Ok(())
+    }
+}
+
+impl Workers for Processes {
+    fn stop_unwanted(&self) -> bool {
+        self.shared.send(|inbox| inbox.has_unwanted = true);
+        true
+    }
+
+    fn shares_memory(&self) -> bool {
+        false
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        self.shared.send(|inbox| inbox.closing = true);
+        if let Some(thread) = self.io_thread.take() {
+            // A panic in there has been printed; there is nothing left to tidy up.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parallel::Parallel;
+
+    #[test]
+    fn a_call_on_a_pool_whose_io_thread_has_ended_is_an_error() {
+        let mut pool = Processes::start(1).unwrap();
+        pool.shared.send(|inbox| inbox.closing = true);
+        pool.io_thread.take().unwrap().join().unwrap();
+        let error = Parallel::with_pool(pool).map(|n: u64| n, [1]).unwrap_err();
+        assert!(error.to_string().contains("broke down"), "{error}");
+    }
+}

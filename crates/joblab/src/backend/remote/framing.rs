@@ -1,0 +1,276 @@
+//! Frames: how parent and worker tell where one message ends and the next begins.
+//!
+//! A frame is a header of 16 bytes and a body. The header is the magic number, the kind of the
+//! frame and the length of the body, all in little-endian order. Both ends are the same program,
+//! so there are no versions to negotiate; the magic number finds out whoever else writes to the
+//! socket.
+
+use std::io::{BufReader, ErrorKind, Read};
+
+/// `joblab` has six letters and a header field four bytes.
+const MAGIC: u32 = u32::from_le_bytes(*b"jobl");
+pub(crate) const HEADER: usize = 16;
+/// Bodies grow as their bytes come in. This much is taken at once, whatever the header says.
+const RESERVE: usize = 1 << 16;
+
+/// What a frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Worker to parent: ready for tasks.
+    Hello = 1,
+    /// Parent to worker: a library that later tasks' functions live in.
+    Image = 2,
+    /// Parent to worker: a batch of tasks.
+    Batch = 3,
+    /// Worker to parent: what became of the oldest batch that was not answered yet.
+    Reply = 4,
+    /// Parent to worker: how to make the state that later tasks need.
+    State = 5,
+    /// Parent to worker: the shared memory of the oldest reply that had any is taken over.
+    Taken = 6,
+    /// Parent to worker: a part of the last batch's argument; after the last part an empty one.
+    Part = 10,
+    /// To the bridge to Dask: a batch's number, whether it needs the state (1 or 0), the time limit in
+    /// nanoseconds (0 for none), how many pieces of shared memory are in it, of each its number, its
+    /// descriptor and its size, and the batch's frame.
+    Job = 7,
+    /// To the bridge to Dask: the numbers of batches that are not wanted any more.
+    Cancel = 8,
+    /// From the bridge to Dask, its last word: why there is no cluster.
+    Refused = 9,
+    /// From a Dask worker: the process that the shared memory of the next message is of, the one that
+    /// has copies of it, and the descriptor there and here of each.
+    Copies = 11,
+    /// To the bridge to Dask: the numbers of shared memory that is gone.
+    Forget = 12,
+}
+
+impl Kind {
+    fn from_u32(value: u32) -> Option<Self> {
+        use Kind::{Batch, Cancel, Copies, Forget, Hello, Image};
+        use Kind::{Job, Part, Refused, Reply, State, Taken};
+        [Hello, Image, Batch, Reply, State, Taken, Part, Job, Cancel, Refused, Copies, Forget]
+            .into_iter()
+            .find(|&kind| kind as u32 == value)
+    }
+}
+
+/// A new frame: a header whose length is filled in by [`seal`] when the body is complete.
+pub(crate) fn begin(kind: Kind) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(128);
+    frame.extend(MAGIC.to_le_bytes());
+    frame.extend((kind as u32).to_le_bytes());
+    frame.extend(0_u64.to_le_bytes());
+    frame
+}
+
+/// A new frame with room for the two addresses that its body begins with.
+pub(crate) fn begin_with_addresses(kind: Kind) -> Vec<u8> {
+    let mut frame = begin(kind);
+    frame.extend([0; 32]);
+    frame
+}
+
+/// Completes the header of a frame that [`begin`] began.
+pub(crate) fn seal(frame: &mut [u8]) {
+    let length = (frame.len() - HEADER) as u64;
+    frame[HEADER - 8..HEADER].copy_from_slice(&length.to_le_bytes());
+}
+
+/// A whole frame.
+pub(crate) fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let mut frame = begin(kind);
+    frame.extend(body);
+    seal(&mut frame);
+    frame
+}
+
+/// The beginning of a frame of numbers and of what is written after it: all but the `inner` bytes.
+pub(crate) fn around(kind: Kind, numbers: &[u64], inner: &[u8]) -> Vec<u8> {
+    let mut frame = begin(kind);
+    frame.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    let length = (frame.len() - HEADER + inner.len()) as u64;
+    frame[HEADER - 8..HEADER].copy_from_slice(&length.to_le_bytes());
+    frame
+}
+
+/// Why no frame can be read any more.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The other end is gone.
+    Closed,
+    /// The bytes are no frame of ours.
+    Foreign(&'static str),
+    /// The system's reason.
+    Io(std::io::Error),
+}
+
+/// Reads frames from a socket, blocking or not.
+pub(crate) struct Decoder<R> {
+    reader: BufReader<R>,
+    header: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl<R: Read> Decoder<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Decoder {
+            reader: BufReader::with_capacity(RESERVE, reader),
+            header: Vec::with_capacity(HEADER),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn get_ref(&self) -> &R {
+        self.reader.get_ref()
+    }
+
+    /// Whether all that was read has been given out.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.reader.buffer().is_empty() && self.header.is_empty() && self.body.is_empty()
+    }
+
+    /// The next frame; `None` where the socket does not block and has no whole frame yet.
+    pub(crate) fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, Broken> {
+        if !fill(&mut self.reader, &mut self.header, HEADER)? {
+            return Ok(None);
+        }
+        let (magic, rest) = self.header.split_at(4);
+        let (kind, length) = rest.split_at(4);
+        if magic != MAGIC.to_le_bytes() {
+            return Err(Broken::Foreign("it does not begin as a frame does"));
+        }
+        let kind = u32::from_le_bytes(kind.try_into().expect("four bytes"));
+        let kind = Kind::from_u32(kind).ok_or(Broken::Foreign("it is of an unknown kind"))?;
+        let length = u64::from_le_bytes(length.try_into().expect("eight bytes"));
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|&length| length <= isize::MAX as usize)
+            .ok_or(Broken::Foreign("it is longer than any memory"))?;
+        if !fill(&mut self.reader, &mut self.body, length)? {
+            return Ok(None);
+        }
+        self.header.clear();
+        Ok(Some((kind, std::mem::take(&mut self.body))))
+    }
+}
+
+/// Reads until `buffer` holds `length` bytes. Memory is taken for bytes that came in, not for
+/// bytes that were announced. False where a socket that does not block has no more for now.
+fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, length: usize) -> Result<bool, Broken> {
+    let missing = length - buffer.len();
+    if missing == 0 {
+        return Ok(true);
+    }
+    buffer
+        .try_reserve(missing.min(RESERVE))
+        .map_err(|_| Broken::Io(ErrorKind::OutOfMemory.into()))?;
+    match reader.take(missing as u64).read_to_end(buffer) {
+        Ok(_) if buffer.len() == length => Ok(true),
+        Ok(_) => Err(Broken::Closed),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(buffer.len() == length),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(Broken::Closed),
+        Err(error) => Err(Broken::Io(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket that gives its bytes in pieces of the given sizes, in turn, and has nothing for
+    /// now between two of them.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+        dry: bool,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.dry = !self.dry;
+            if self.dry && !self.bytes.is_empty() {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let size = self.sizes.next().unwrap_or(1).min(buffer.len());
+            self.bytes.read(&mut buffer[..size])
+        }
+    }
+
+    fn pieces(bytes: &[u8], sizes: Vec<usize>) -> Decoder<Pieces<'_>> {
+        let sizes = sizes.into_iter().cycle();
+        Decoder::new(Pieces { bytes, sizes, dry: false })
+    }
+
+    /// Reads all frames, and how it ended.
+    fn read_all<R: Read>(decoder: &mut Decoder<R>) -> (Vec<(Kind, Vec<u8>)>, Broken) {
+        let mut frames = Vec::new();
+        loop {
+            match decoder.next() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => {}
+                Err(broken) => return (frames, broken),
+            }
+        }
+    }
+
+    /// Marsaglia's xorshift: the same numbers at each run, so that a failure can be repeated.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % limit as u64) as usize
+        }
+    }
+
+    #[test]
+    fn frames_arrive_however_the_socket_cuts_them() {
+        let bodies: [&[u8]; 4] = [b"", b"x", &[7; 100_000], b"the last one"];
+        let stream: Vec<u8> = bodies.iter().flat_map(|body| frame(Kind::Batch, body)).collect();
+        for sizes in [vec![1], vec![16], vec![15, 2], vec![100_000], vec![3, 70_000, 1]] {
+            let (frames, end) = read_all(&mut pieces(&stream, sizes));
+            let got: Vec<&[u8]> = frames.iter().map(|(_, body)| body.as_slice()).collect();
+            assert_eq!(got, bodies);
+            assert!(matches!(end, Broken::Closed));
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_a_lie_takes_no_memory() {
+        let mut lie = begin(Kind::Reply);
+        lie[8..16].copy_from_slice(&(1_u64 << 50).to_le_bytes());
+        lie.extend(b"that is all");
+        let mut decoder = Decoder::new(lie.as_slice());
+        assert!(matches!(decoder.next(), Err(Broken::Closed)));
+        assert!(decoder.body.capacity() <= 2 * RESERVE);
+        let mut lie = begin(Kind::Reply);
+        lie[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(matches!(Decoder::new(lie.as_slice()).next(), Err(Broken::Foreign(_))));
+    }
+
+    #[test]
+    fn noise_and_damaged_frames_are_refused_and_never_panic() {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        for _ in 0..20_000 {
+            let body: Vec<u8> = (0..random.below(40)).map(|_| random.below(256) as u8).collect();
+            let mut stream = match random.below(3) {
+                0 => body.clone(),
+                _ => frame(Kind::Reply, &body),
+            };
+            // Damage some bytes, or tear off the end.
+            for _ in 0..random.below(4) {
+                if !stream.is_empty() {
+                    let at = random.below(stream.len());
+                    stream[at] ^= 1 << random.below(8);
+                }
+            }
+            stream.truncate(random.below(stream.len() + 1) + random.below(8));
+            let (frames, _) = read_all(&mut pieces(&stream, vec![1 + random.below(20)]));
+            let read: usize = frames.iter().map(|(_, body)| HEADER + body.len()).sum();
+            assert!(read <= stream.len(), "more came out than went in");
+        }
+    }
+}

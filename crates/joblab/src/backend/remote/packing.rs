@@ -1,0 +1,150 @@
+//! What goes along with a job, so that a function of this process can be called in another one.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+
+use super::framing::{self, Kind};
+use super::images::{Image, ImageAddress};
+use crate::batch::{self, Completion, Packed, PackedState};
+use crate::codec::WriteParts;
+use crate::error::Error;
+use crate::os::lock;
+use crate::pool::Job;
+use crate::shared::Attachments;
+
+/// What follows a batch's first frame.
+pub(crate) enum Piece {
+    /// A part of the argument, as a frame.
+    Frame(Vec<u8>),
+    /// The shared memory in it.
+    Attachments(Attachments),
+    /// Why it ends too early.
+    Torn(Error),
+}
+
+pub(crate) type Pieces = Receiver<Piece>;
+
+/// A batch of tasks on its way to a worker.
+pub(crate) struct PackedBatch {
+    pub(crate) frame: Arc<Vec<u8>>,
+    /// Whether the worker needs its state for it.
+    pub(crate) needs_state: bool,
+    /// Shared memory that the frame speaks of.
+    pub(crate) attachments: Attachments,
+    /// What follows the frame.
+    pub(crate) pieces: Option<Pieces>,
+    pub(crate) completion: Completion,
+}
+
+impl PackedBatch {
+    /// Lets go of the message first: once it is answered, its shared memory is the caller's alone.
+    pub(crate) fn into_completion(self) -> Completion {
+        self.completion
+    }
+}
+
+/// What is still to be written of a batch, and where.
+pub(crate) type Rest = (WriteParts, Sender<Piece>);
+
+/// The images that tasks' functions live in, numbered in the order in which workers learn of them.
+#[derive(Default)]
+pub(crate) struct Packer {
+    images: Vec<Image>,
+    frames: Vec<Arc<Vec<u8>>>,
+    addresses: HashMap<usize, ImageAddress>,
+    /// How a worker makes its state, where the pool's workers have one.
+    pub(crate) state: Option<Arc<Vec<u8>>>,
+    /// The shared memory that is in that.
+    pub(crate) state_attachments: Attachments,
+}
+
+impl Packer {
+    /// Writes a job down, and notes what workers need for it. Where the pool `streams`, a large argument
+    /// is left to be written when the parcel is on its way.
+    pub(crate) fn pack(
+        packer: &Mutex<Packer>,
+        job: Job,
+        streams: bool,
+    ) -> Result<(PackedBatch, Option<Rest>), Error> {
+        let Job { work, completion } = job;
+        let message = framing::begin_with_addresses(Kind::Batch);
+        let packed = batch::pack(work, completion, message, streams)?;
+        let Packed { message: mut frame, function, trampoline, state, .. } = packed;
+        let Packed { attachments, parts, completion, .. } = packed;
+        let needs_state = state.is_some();
+        let packed = {
+            let mut packer = lock(packer);
+            let addresses = packer.set_addresses(&mut frame, [trampoline, function]);
+            addresses.and_then(|()| state.map_or(Ok(()), |state| packer.pack_state(&state)))
+        };
+        if let Err(reason) = packed {
+            return Err(Error::function(completion.tasks().start, reason));
+        }
+        framing::seal(&mut frame);
+        let (rest, pieces) = parts
+            .map(|parts| {
+                let (sender, pieces) = mpsc::channel();
+                ((parts, sender), pieces)
+            })
+            .unzip();
+        Ok((
+            PackedBatch { frame: Arc::new(frame), needs_state, attachments, pieces, completion },
+            rest,
+        ))
+    }
+
+    /// Where an address of this process is found in a worker.
+    pub(crate) fn image_address(&mut self, address: usize) -> Result<ImageAddress, String> {
+        if let Some(known) = self.addresses.get(&address) {
+            return Ok(*known);
+        }
+        let (image, offset) = Image::of_address(address)?;
+        let known = self.images.iter().position(|known| *known == image);
+        let number = known.unwrap_or_else(|| {
+            let mut frame = framing::begin(Kind::Image);
+            if !image.is_program {
+                frame.extend(image.identity.as_bytes());
+                frame.push(0);
+                frame.extend(image.path.as_bytes());
+            }
+            framing::seal(&mut frame);
+            self.frames.push(Arc::new(frame));
+            self.images.push(image);
+            self.images.len() - 1
+        });
+        let found = ImageAddress { image: number as u64, offset };
+        self.addresses.insert(address, found);
+        Ok(found)
+    }
+
+    /// Writes where a worker finds these addresses into the room that the frame has for it.
+    fn set_addresses(&mut self, frame: &mut [u8], addresses: [usize; 2]) -> Result<(), String> {
+        let room = frame[framing::HEADER..].chunks_exact_mut(16);
+        for (room, address) in room.zip(addresses) {
+            let found = self.image_address(address)?;
+            room[..8].copy_from_slice(&found.image.to_le_bytes());
+            room[8..].copy_from_slice(&found.offset.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    fn pack_state(&mut self, state: &PackedState) -> Result<(), String> {
+        if self.state.is_none() {
+            let mut frame = framing::begin_with_addresses(Kind::State);
+            self.set_addresses(&mut frame, [state.maker, state.function])?;
+            let context = state.context.as_ref();
+            let context = context.map_err(|reason| format!("its context: {reason}"))?;
+            frame.extend(&context.bytes);
+            self.state_attachments.clone_from(&context.attachments);
+            framing::seal(&mut frame);
+            self.state = Some(Arc::new(frame));
+        }
+        Ok(())
+    }
+
+    /// The messages that tell a worker of all images from the given one on.
+    pub(crate) fn frames_from(&self, first: usize) -> impl Iterator<Item = Arc<Vec<u8>>> {
+        self.frames[first..].iter().cloned()
+    }
+}

@@ -1,0 +1,134 @@
+//! The way back from a batch to the call that made it.
+
+use std::any::Any;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use super::recorder::{Outcomes, Rules};
+use crate::error::Error;
+use crate::os::MAIN_THREAD;
+use crate::shared::TakenFiles;
+
+/// What a call waits for.
+pub(crate) enum Event {
+    /// A batch has ended, well or not.
+    Ended(Range<usize>, Result<Ended, Error>),
+    /// The call's token was cancelled.
+    Cancelled,
+}
+
+/// How a batch has ended.
+pub(crate) enum Ended {
+    /// In this process.
+    Here(Finished),
+    /// In another one, whose message has not been read.
+    Elsewhere(Reply),
+}
+
+/// The results of a batch's tasks: a `vec::IntoIter` of their type.
+pub(crate) type Results = Box<dyn Any + Send>;
+
+/// What became of a batch's tasks, and who ran them.
+pub(crate) struct Finished {
+    pub(crate) outcomes: Outcomes,
+    pub(crate) results: Results,
+    pub(crate) pid: u32,
+    pub(crate) thread: Arc<str>,
+}
+
+/// A worker in another process, as the records of its tasks show it.
+pub(crate) struct RemoteWorker {
+    pub(crate) pid: u32,
+    pub(crate) thread: Arc<str>,
+    /// By how many nanoseconds its monotonic clock is ahead of ours.
+    pub(crate) clock_ahead: i64,
+}
+
+impl RemoteWorker {
+    /// A process of this machine.
+    pub(crate) fn process(pid: u32) -> Self {
+        RemoteWorker { pid, thread: MAIN_THREAD.into(), clock_ahead: 0 }
+    }
+}
+
+/// The message of a worker in another process.
+pub(crate) struct Reply {
+    pub(crate) worker: RemoteWorker,
+    pub(crate) message: Vec<u8>,
+    /// Where in it the outcomes begin.
+    pub(crate) outcomes: usize,
+    /// The files of the shared memory that is in it.
+    pub(crate) taken: TakenFiles,
+}
+
+/// What all batches of a call have in common.
+pub(crate) struct CallShared {
+    pub(crate) cancelled: AtomicBool,
+    pub(crate) rules: Rules,
+    pub(crate) task_timeout: Option<Duration>,
+}
+
+/// Whom to tell what became of a batch. Dropped untold, it tells that the batch is lost.
+pub(crate) struct Completion {
+    tasks: Range<usize>,
+    events: Option<Sender<Event>>,
+    call: Arc<CallShared>,
+}
+
+impl Completion {
+    pub(crate) fn new(tasks: Range<usize>, events: Sender<Event>, call: Arc<CallShared>) -> Self {
+        Completion { tasks, events: Some(events), call }
+    }
+
+    pub(crate) fn call(&self) -> &Arc<CallShared> {
+        &self.call
+    }
+
+    /// The tasks' places in their list.
+    pub(crate) fn tasks(&self) -> Range<usize> {
+        self.tasks.clone()
+    }
+
+    /// Whether the call still wants the tasks to run.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.call.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// How long each task may run.
+    pub(crate) fn task_timeout(&self) -> Option<Duration> {
+        self.call.task_timeout
+    }
+
+    /// The batch has ended in this process.
+    pub(crate) fn ended(mut self, finished: Finished) {
+        self.tell(Ok(Ended::Here(finished)));
+    }
+
+    /// A worker in another process has answered.
+    pub(crate) fn replied(mut self, reply: Reply) {
+        self.tell(Ok(Ended::Elsewhere(reply)));
+    }
+
+    /// The batch has failed as a whole.
+    pub(crate) fn failed(mut self, error: Error) {
+        self.tell(Err(error));
+    }
+
+    fn tell(&mut self, ended: Result<Ended, Error>) {
+        if let Some(events) = self.events.take() {
+            // A caller that has gone away needs no answer.
+            let _ = events.send(Event::Ended(self.tasks.clone(), ended));
+        }
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        if self.events.is_some() {
+            self.tell(Err(Error::lost(self.tasks.start)));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What the tasks of a list call, and how a worker process calls it, of which it knows only the
+//! address.
+//!
+//! The types of a task are known where the call is made, and nowhere else. There the compiler makes
+//! a trampoline for them, and its address travels with that of the function.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::ffi::c_void;
+use std::fmt::Debug;
+use std::ptr;
+use std::vec;
+
+use super::recorder::Recorder;
+use super::state::{PackedState, StateResult};
+use super::work::run_each;
+use super::written::{Incoming, WrittenBatch};
+use crate::shared::Attachments;
+use crate::task::Data;
+
+/// Runs what is left of a written batch with the function at the address.
+type Trampoline = fn(usize, &mut StateResult, &mut WrittenBatch<'_>);
+/// Makes a worker process's state with the function at the address, from its written context.
+pub(super) type MakeState = fn(usize, &[u8]) -> StateResult;
+
+/// What a worker process has for the tasks that it runs, and from them.
+pub(crate) struct InWorker {
+    pub(crate) state: StateResult,
+    /// The shared memory that is in the reply.
+    pub(crate) attachments: Attachments,
+}
+
+/// What the tasks of a list call.
+pub(crate) trait Function<A, R>: Clone + Send + 'static {
+    /// The address of the user's function, which tells functions apart.
+    fn address(&self) -> usize;
+
+    /// The address of the [`Trampoline`] for it.
+    fn trampoline(&self) -> usize;
+
+    /// What a worker process needs before it can run the function.
+    fn state(&self) -> Option<PackedState> {
+        None
+    }
+
+    /// Runs tasks in this thread.
+    fn run(
+        &self,
+        arguments: &mut vec::IntoIter<A>,
+        results: &mut Vec<R>,
+        recorder: &mut Recorder<'_>,
+    );
+}
+
+/// Runs a written batch with `f`.
+pub(super) fn run_each_written<A: Data, R: Data>(
+    mut f: impl FnMut(A) -> R,
+    has_failed: impl Fn(&R) -> bool,
+    batch: &mut WrittenBatch<'_>,
+) {
+    while batch.begin() {
+        match batch.argument() {
+            Ok(argument) => {
+                let result = f(argument);
+                let has_failed = has_failed(&result);
+                batch.end(result, has_failed);
+            }
+            Err(reason) => batch.no_argument(reason),
+        }
+    }
+}
+
+impl<A: Data, R: Data> Function<A, R> for fn(A) -> R {
+    fn address(&self) -> usize {
+        *self as *const c_void as usize
+    }
+
+    fn trampoline(&self) -> usize {
+        fn plain<A: Data, R: Data>(f: usize, _: &mut StateResult, batch: &mut WrittenBatch<'_>) {
+            // SAFETY: `call_trampoline`'s promise: this is the address of a function of this type.
+            let f: fn(A) -> R = unsafe { std::mem::transmute(pointer(f)) };
+            run_each_written(f, |_| false, batch);
+        }
+        plain::<A, R> as Trampoline as *const c_void as usize
+    }
+
+    fn run(
+        &self,
+        arguments: &mut vec::IntoIter<A>,
+        results: &mut Vec<R>,
+        recorder: &mut Recorder<'_>,
+    ) {
+        run_each(self, |_| false, arguments, results, recorder);
+    }
+}
+
+/// A function whose errors are failures of their tasks.
+pub(crate) struct Fallible<A, T, E>(pub(crate) fn(A) -> Result<T, E>);
+
+impl<A, T, E> Clone for Fallible<A, T, E> {
+    fn clone(&self) -> Self {
+        Fallible(self.0)
+    }
+}
+
+impl<A: Data, T: Data, E: Data + Debug> Function<A, Result<T, E>> for Fallible<A, T, E> {
+    fn address(&self) -> usize {
+        self.0 as *const c_void as usize
+    }
+
+    fn trampoline(&self) -> usize {
+        fn fallible<A: Data, T: Data, E: Data>(
+            f: usize,
+            _: &mut StateResult,
+            batch: &mut WrittenBatch<'_>,
+        ) {
+            // SAFETY: `call_trampoline`'s promise: this is the address of a function of this type.
+            let f: fn(A) -> Result<T, E> = unsafe { std::mem::transmute(pointer(f)) };
+            run_each_written(f, Result::is_err, batch);
+        }
+        fallible::<A, T, E> as Trampoline as *const c_void as usize
+    }
+
+    fn run(
+        &self,
+        arguments: &mut vec::IntoIter<A>,
+        results: &mut Vec<Result<T, E>>,
+        recorder: &mut Recorder<'_>,
+    ) {
+        run_each(self.0, Result::is_err, arguments, results, recorder);
+    }
+}
+
+/// The address of the trampoline for a function that gets its worker's state.
+pub(super) fn stateful_trampoline<A: Data, R: Data, S: 'static>() -> usize {
+    fn stateful<A: Data, R: Data, S: 'static>(
+        f: usize,
+        state: &mut StateResult,
+        batch: &mut WrittenBatch<'_>,
+    ) {
+        // SAFETY: `call_trampoline`'s promise: this is the address of a function of this type.
+        let f: fn(A, &mut S) -> R = unsafe { std::mem::transmute(pointer(f)) };
+        match state.as_mut().map(|state| state.downcast_mut()) {
+            Ok(Some(state)) => run_each_written(|argument| f(argument, state), |_| false, batch),
+            Ok(None) => batch.no_state("it is of another type"),
+            Err(reason) => batch.no_state(reason),
+        }
+    }
+    stateful::<A, R, S> as Trampoline as *const c_void as usize
+}
+
+/// The addresses of a function that makes a state, and of what reads its context and calls it.
+pub(super) fn make_addresses<C: Data, S: 'static>(make: fn(&C) -> S) -> (usize, usize) {
+    fn from_written<C: Data, S: 'static>(make: usize, context: &[u8]) -> StateResult {
+        // SAFETY: `make_state`'s promise: this is the address of a function of this type.
+        let make: fn(&C) -> S = unsafe { std::mem::transmute(pointer(make)) };
+        Ok(Box::new(make(&crate::codec::read(context)?)) as Box<dyn Any>)
+    }
+    (make as *const c_void as usize, from_written::<C, S> as MakeState as *const c_void as usize)
+}
+
+fn pointer(address: usize) -> *const c_void {
+    ptr::with_exposed_provenance(address)
+}
+
+/// Runs a written batch with a function, through its trampoline, and appends the outcomes to the
+/// reply.
+///
+/// # Safety
+/// `trampoline` must be an address that [`Function::trampoline`] gave in this build of this crate,
+/// carried over to where the same image is loaded in this process, and `function` that of the same
+/// value.
+pub(crate) unsafe fn call_trampoline<'a>(
+    trampoline: usize,
+    function: usize,
+    worker: &mut InWorker,
+    incoming: Incoming<'a>,
+    reply: &'a mut Vec<u8>,
+) {
+    // SAFETY: the caller's promise: this is the address of a trampoline.
+    let trampoline: Trampoline = unsafe { std::mem::transmute(pointer(trampoline)) };
+    let InWorker { state, attachments } = worker;
+    crate::shared::collecting(attachments, || {
+        WrittenBatch::run(incoming, reply, &mut |batch| trampoline(function, state, batch));
+    });
+}
+
+/// Makes a worker's state.
+///
+/// # Safety
+/// As for [`call_trampoline`], with the addresses of a [`PackedState`].
+pub(crate) unsafe fn make_state(maker: usize, function: usize, context: &[u8]) -> StateResult {
+    // SAFETY: the caller's promise: this is the address of a maker.
+    let maker: MakeState = unsafe { std::mem::transmute(pointer(maker)) };
+    super::state::caught(|| maker(function, context))
+}

@@ -1,0 +1,321 @@
+//! Batches and their outcomes as bytes.
+//!
+//! A written batch is the [rules](Rules) and then, for each argument, a length (u64, little-endian)
+//! and its bytes; a length of 0 says that the bytes follow in [parts](crate::codec), since no value is
+//! written as no bytes. A batch of outcomes begins with their number n; then come n outcomes, each a
+//! tag, a length and bytes; then n times start, wall and CPU in nanoseconds, and the bytes carried.
+
+use std::io;
+
+use super::recorder::{Failure, Outcomes, Recorder, Resumable, Rules, resume};
+use super::work::Portable;
+use crate::codec::{self, Fields, PartReader, Sink, reserve_length, write_length};
+use crate::measure::{Laps, TaskTimes};
+use crate::task::Data;
+
+/// Tags of outcomes.
+const RESULT: u64 = 0;
+const PANICKED: u64 = 1;
+const NOT_CARRIED: u64 = 2;
+const NO_STATE: u64 = 3;
+const RETURNED: u64 = 4;
+
+/// Writes arguments, each behind its length.
+pub(crate) struct ArgumentWriter<'a> {
+    sink: Sink<'a>,
+    has_lengths: bool,
+    written: usize,
+}
+
+impl<'a> ArgumentWriter<'a> {
+    pub(crate) fn new(sink: Sink<'a>) -> Self {
+        ArgumentWriter { sink, has_lengths: true, written: 0 }
+    }
+
+    /// For one argument that is sent in parts.
+    pub(crate) fn without_length(sink: Sink<'a>) -> Self {
+        ArgumentWriter { has_lengths: false, ..ArgumentWriter::new(sink) }
+    }
+
+    /// Appends an argument. The error says why it cannot be carried.
+    pub(crate) fn write<A: Data>(&mut self, argument: &A) -> Result<(), String> {
+        let start = self.begin();
+        codec::append(argument, &mut self.sink)?;
+        self.end(start);
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Option<usize> {
+        self.has_lengths.then(|| self.sink.reserve_length())
+    }
+
+    fn end(&mut self, start: Option<usize>) {
+        if let Some(start) = start {
+            self.sink.write_length(start);
+        }
+        self.written += 1;
+    }
+
+    /// Writes all arguments of a batch. Code of the user's that panics refuses its value.
+    pub(crate) fn write_all(&mut self, work: &dyn Portable) -> Result<(), String> {
+        codec::carried(&mut || work.write(self))
+    }
+
+    /// How many arguments are written.
+    pub(crate) fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Whether there was no room for all.
+    pub(crate) fn is_full(&self) -> bool {
+        self.sink.is_full
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        io::Write::flush(&mut self.sink)
+    }
+}
+
+/// A written batch as a worker process gets it.
+pub(crate) struct Incoming<'a> {
+    pub(crate) batch: &'a [u8],
+    /// Gives the parts that follow; none after the last.
+    pub(crate) next_part: &'a mut dyn FnMut() -> Option<Vec<u8>>,
+}
+
+/// What a task in a worker process is doing: who is to blame if it panics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Reading,
+    Running,
+    Writing,
+}
+
+/// A written batch while a worker process runs it: the arguments, and the outcomes as far as they are
+/// there.
+pub(crate) struct WrittenBatch<'a> {
+    incoming: Incoming<'a>,
+    arguments: Fields<'a>,
+    argument: &'a [u8],
+    reply: &'a mut Vec<u8>,
+    recorder: Recorder<'a>,
+    carried: Vec<u64>,
+    phase: Phase,
+    /// How many bytes the running task's argument has.
+    size: u64,
+    /// Where the running task's outcome begins in the reply.
+    outcome_at: usize,
+}
+
+impl<'a> WrittenBatch<'a> {
+    /// Runs a batch, and appends the outcomes to the reply. `run` has the tasks' types.
+    pub(crate) fn run(
+        incoming: Incoming<'a>,
+        reply: &'a mut Vec<u8>,
+        run: &mut dyn FnMut(&mut Self),
+    ) {
+        let mut arguments = Fields(incoming.batch);
+        // The least that an argument takes; a large one may be many bytes.
+        let expected = (incoming.batch.len() / 9).min(1 << 16);
+        let Some(rules) = Rules::read(&mut arguments) else { return };
+        let count_at = reserve_length(reply);
+        let mut batch = WrittenBatch {
+            incoming,
+            arguments,
+            argument: &[],
+            reply,
+            recorder: Recorder::new(&rules, Laps::start_in_process(expected), None),
+            carried: Vec::with_capacity(expected),
+            phase: Phase::Reading,
+            size: 0,
+            outcome_at: 0,
+        };
+        let _entered = rules.nesting.enter();
+        resume(&mut batch, run);
+        let WrittenBatch { reply, recorder, carried, .. } = batch;
+        let times = recorder.finish().times;
+        reply[count_at..count_at + 8].copy_from_slice(&(times.len() as u64).to_le_bytes());
+        for (times, carried) in times.into_iter().zip(carried) {
+            reply.extend(times.to_bytes());
+            reply.extend(carried.to_le_bytes());
+        }
+    }
+
+    /// Goes on to the next task. False after the last.
+    pub(crate) fn begin(&mut self) -> bool {
+        if !self.recorder.goes_on() {
+            return false;
+        }
+        let Some(argument) = self.arguments.sized() else { return false };
+        self.argument = argument;
+        self.size = argument.len() as u64;
+        self.phase = Phase::Reading;
+        self.outcome_at = self.reply.len();
+        self.reply.extend([0; 16]);
+        true
+    }
+
+    /// The task's argument, or why it cannot be read.
+    pub(crate) fn argument<A: Data>(&mut self) -> Result<A, String> {
+        let argument = match self.argument {
+            [] => codec::read_from(PartReader::new(&mut || {
+                let part = (self.incoming.next_part)()?;
+                self.size += part.len() as u64;
+                Some(part)
+            })),
+            bytes => codec::read(bytes),
+        };
+        self.phase = Phase::Running;
+        argument
+    }
+
+    /// The task has returned; its result is dropped before the task ends.
+    pub(crate) fn end<R: Data>(&mut self, result: R, has_failed: bool) {
+        self.phase = Phase::Writing;
+        let written = codec::append(&result, &mut Sink::growing(self.reply));
+        self.phase = Phase::Running;
+        drop(result);
+        self.written(written, has_failed);
+    }
+
+    fn written(&mut self, written: Result<(), String>, has_failed: bool) {
+        if let Err(reason) = written {
+            return self.refuse(reason, Phase::Writing);
+        }
+        let tag = if has_failed { RETURNED } else { RESULT };
+        let at = self.outcome_at;
+        self.reply[at..at + 8].copy_from_slice(&tag.to_le_bytes());
+        write_length(self.reply, at + 8);
+        self.carried.push(self.size + (self.reply.len() - at - 16) as u64);
+        self.recorder.ended(has_failed);
+    }
+
+    /// The task has no argument, for this reason.
+    pub(crate) fn no_argument(&mut self, reason: String) {
+        self.refuse(reason, Phase::Reading);
+    }
+
+    /// No task runs, since the worker has no state, for this reason.
+    pub(crate) fn no_state(&mut self, reason: &str) {
+        while self.begin() {
+            self.fail(NO_STATE, Failure::NoState(reason.to_owned()), reason);
+        }
+    }
+
+    fn refuse(&mut self, reason: String, phase: Phase) {
+        let what = match phase {
+            Phase::Reading => "the worker could not read its argument",
+            _ => "the worker could not write it",
+        };
+        let reason = format!("{what}: {reason}");
+        self.fail(NOT_CARRIED, Failure::NotCarried(String::new()), &reason);
+    }
+
+    fn fail(&mut self, tag: u64, failure: Failure, reason: &str) {
+        self.reply.truncate(self.outcome_at);
+        self.reply.extend(tag.to_le_bytes());
+        let length_at = reserve_length(self.reply);
+        self.reply.extend(reason.as_bytes());
+        write_length(self.reply, length_at);
+        self.carried.push(0);
+        self.recorder.failed(failure);
+    }
+}
+
+impl Resumable for WrittenBatch<'_> {
+    fn is_over(&self) -> bool {
+        self.recorder.is_over()
+    }
+
+    fn panicked(&mut self, message: String) {
+        match self.phase {
+            Phase::Running => self.fail(PANICKED, Failure::Panicked(String::new()), &message),
+            phase => self.refuse(codec::panicked(&message), phase),
+        }
+    }
+}
+
+/// Reads the outcomes of a written batch.
+pub(crate) struct ResultReader<'a> {
+    reply: Fields<'a>,
+    /// How many outcomes are still to be read.
+    left: u64,
+    place: usize,
+    failures: Vec<(usize, Failure)>,
+    is_torn: bool,
+}
+
+impl<'a> ResultReader<'a> {
+    /// Reads a reply. `read` has the results' type. None where the reply is not whole.
+    pub(crate) fn read(reply: &'a [u8], read: &mut dyn FnMut(&mut Self)) -> Option<Outcomes> {
+        let mut reply = Fields(reply);
+        let left = reply.u64()?;
+        let (failures, is_torn) = (Vec::new(), false);
+        let mut reader = ResultReader { reply, left, place: 0, failures, is_torn };
+        resume(&mut reader, read);
+        if reader.is_torn {
+            return None;
+        }
+        let ResultReader { mut reply, place: tasks, failures, .. } = reader;
+        // Each is 32 bytes: no more than came in.
+        let expected = tasks.min(reply.0.len() / 32);
+        let mut times = Vec::with_capacity(expected);
+        let mut carried = Vec::with_capacity(expected);
+        for _ in 0..tasks {
+            times.push(TaskTimes::from_bytes(reply.chunk()?)?);
+            carried.push(reply.u64()?);
+        }
+        Some(Outcomes { times, carried, failures })
+    }
+
+    /// The bytes of the next result; none after the last.
+    pub(crate) fn next_result(&mut self) -> Option<&'a [u8]> {
+        while self.left > 0 {
+            let Some((tag, bytes)) = self.reply.u64().zip(self.reply.sized()) else {
+                self.is_torn = true;
+                return None;
+            };
+            self.left -= 1;
+            self.place += 1;
+            let words = || String::from_utf8_lossy(bytes).into_owned();
+            let failure = match tag {
+                RESULT => return Some(bytes),
+                RETURNED => {
+                    self.failures.push((self.place - 1, Failure::Returned));
+                    return Some(bytes);
+                }
+                PANICKED => Failure::Panicked(words()),
+                NO_STATE => Failure::NoState(words()),
+                NOT_CARRIED => Failure::NotCarried(words()),
+                _ => {
+                    self.is_torn = true;
+                    return None;
+                }
+            };
+            self.failures.push((self.place - 1, failure));
+        }
+        None
+    }
+
+    /// The result that was given last does not decode, for this reason.
+    pub(crate) fn refuse(&mut self, reason: String) {
+        let place = self.place - 1;
+        self.failures.retain(|(failed, _)| *failed != place);
+        self.failures.push((place, Failure::NotCarried(reason)));
+    }
+
+    /// How many results there may be, no more than the reply has room for.
+    pub(crate) fn most(&self) -> usize {
+        (self.left as usize).min(self.reply.0.len() / 16)
+    }
+}
+
+impl Resumable for ResultReader<'_> {
+    fn is_over(&self) -> bool {
+        self.is_torn
+    }
+
+    fn panicked(&mut self, message: String) {
+        self.refuse(codec::panicked(&message));
+    }
+}

@@ -1,0 +1,215 @@
+//! Outcomes on their way to the caller: in the order of the list, all together or one by one, or as
+//! they come. What a result is, nobody here knows: a batch's results are one value.
+
+use std::collections::VecDeque;
+
+use crate::batch::Results;
+use crate::error::Error;
+use crate::measure::TaskRecord;
+
+/// Takes what the engine gives.
+pub(super) trait Collect {
+    /// The results of a batch; its tasks follow, in order.
+    fn batch(&mut self, results: Results);
+
+    /// How a task of that batch ended for good. `has_result`: whether the next of the batch's results is
+    /// its own.
+    fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool);
+
+    /// How many results wait for their consumer.
+    fn held(&self) -> usize {
+        0
+    }
+}
+
+/// Tasks that follow each other in the list, and whose results do so in their batch.
+pub(super) struct Segment {
+    pub(super) first: usize,
+    pub(super) tasks: usize,
+    /// The place of their batch.
+    pub(super) batch: usize,
+    /// Whether the tasks have succeeded.
+    pub(super) counts: bool,
+}
+
+/// All outcomes of a call.
+#[derive(Default)]
+pub(super) struct All {
+    pub(super) batches: Vec<Results>,
+    pub(super) segments: Vec<Segment>,
+    pub(super) records: Vec<Option<TaskRecord>>,
+    /// The first failure of a task.
+    pub(super) failure: Option<Error>,
+}
+
+impl All {
+    /// For a list that may be so long: it may promise more than memory holds.
+    pub(super) fn for_tasks(expected: usize) -> Self {
+        All { records: Vec::with_capacity(expected.min(1 << 20)), ..All::default() }
+    }
+}
+
+impl Collect for All {
+    fn batch(&mut self, results: Results) {
+        self.batches.push(results);
+    }
+
+    fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool) {
+        let counts = outcome.is_ok();
+        match outcome {
+            Ok(record) => {
+                if self.records.len() <= index {
+                    self.records.resize(index + 1, None);
+                }
+                self.records[index] = Some(record);
+            }
+            Err(error) => {
+                self.failure.get_or_insert(error);
+            }
+        }
+        if !has_result {
+            return;
+        }
+        let batch = self.batches.len() - 1;
+        match self.segments.last_mut() {
+            Some(last)
+                if last.batch == batch
+                    && last.first + last.tasks == index
+                    && last.counts == counts =>
+            {
+                last.tasks += 1;
+            }
+            _ => self.segments.push(Segment { first: index, tasks: 1, batch, counts }),
+        }
+    }
+}
+
+/// How a task ended, for a consumer that takes one after the other.
+pub(super) struct Outcome {
+    pub(super) index: usize,
+    /// The number of the batch that the result is in.
+    batch: usize,
+    has_result: bool,
+    error: Option<Error>,
+}
+
+/// Outcomes that wait for their consumer.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// Whether they come in the order of the list.
+    is_ordered: bool,
+    /// The outcomes of the next tasks, where they are there.
+    ready: VecDeque<Option<Outcome>>,
+    /// Where outcomes are ordered, the index of the first of them.
+    next: usize,
+    batches: VecDeque<Option<(Results, usize)>>,
+    /// The number of the first of these.
+    first_batch: usize,
+}
+
+impl Queue {
+    pub(super) fn ordered() -> Self {
+        Queue { is_ordered: true, ..Queue::default() }
+    }
+
+    pub(super) fn unordered() -> Self {
+        Queue::default()
+    }
+
+    /// Whether the next outcome is there.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.ready.front(), Some(Some(_)))
+    }
+
+    /// The next outcome, if it is there: its result, of which `take` knows the type.
+    pub(super) fn take<R>(
+        &mut self,
+        take: impl FnOnce(&mut Results) -> Option<R>,
+    ) -> Option<(usize, Result<R, Error>)> {
+        let outcome = if self.is_ready() { self.ready.pop_front()?? } else { return None };
+        self.next += 1;
+        Some((outcome.index, self.result_of(outcome, take)))
+    }
+
+    /// Those behind a gap that will not be filled.
+    pub(super) fn take_behind_gap<R>(
+        &mut self,
+        take: impl Fn(&mut Results) -> Option<R>,
+    ) -> Vec<(usize, R)> {
+        let ready = std::mem::take(&mut self.ready);
+        let mut finished = Vec::new();
+        for outcome in ready.into_iter().flatten() {
+            let index = outcome.index;
+            finished.extend(self.result_of(outcome, &take).ok().map(|result| (index, result)));
+        }
+        finished
+    }
+
+    fn result_of<R>(
+        &mut self,
+        outcome: Outcome,
+        take: impl FnOnce(&mut Results) -> Option<R>,
+    ) -> Result<R, Error> {
+        let result = if outcome.has_result { take(self.batch_of(&outcome)) } else { None };
+        self.leave(outcome.batch);
+        match (outcome.error, result) {
+            (None, Some(result)) => Ok(result),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(Error::lost(outcome.index)),
+        }
+    }
+
+    fn batch_of(&mut self, outcome: &Outcome) -> &mut Results {
+        let batch = &mut self.batches[outcome.batch - self.first_batch];
+        &mut batch.as_mut().expect("it stays until all of its outcomes are taken").0
+    }
+
+    /// An outcome of a batch has been taken.
+    fn leave(&mut self, batch: usize) {
+        let place = &mut self.batches[batch - self.first_batch];
+        if let Some((_, outcomes)) = place {
+            *outcomes -= 1;
+            if *outcomes == 0 {
+                *place = None;
+            }
+        }
+        while self.batches.len() > 1 && matches!(self.batches.front(), Some(None)) {
+            self.batches.pop_front();
+            self.first_batch += 1;
+        }
+    }
+}
+
+impl Collect for Queue {
+    fn batch(&mut self, results: Results) {
+        // One that no outcome was in is never left.
+        if let Some(last) = self.batches.back_mut()
+            && last.as_ref().is_some_and(|(_, outcomes)| *outcomes == 0)
+        {
+            *last = None;
+        }
+        self.batches.push_back(Some((results, 0)));
+    }
+
+    fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool) {
+        let batch = self.first_batch + self.batches.len() - 1;
+        if let Some(Some((_, outcomes))) = self.batches.back_mut() {
+            *outcomes += 1;
+        }
+        let outcome = Some(Outcome { index, batch, has_result, error: outcome.err() });
+        if !self.is_ordered {
+            self.ready.push_back(outcome);
+            return;
+        }
+        let place = index - self.next;
+        if self.ready.len() <= place {
+            self.ready.resize_with(place + 1, || None);
+        }
+        self.ready[place] = outcome;
+    }
+
+    /// What comes as it is ready takes up no room ahead.
+    fn held(&self) -> usize {
+        if self.is_ordered { self.ready.iter().flatten().count() } else { 0 }
+    }
+}

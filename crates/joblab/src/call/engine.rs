@@ -1,0 +1,436 @@
+//! The engine of a call: when to pull tasks, when to hand out batches, how long to wait, what to try
+//! again, when to stop. It knows no types of tasks, and is compiled once.
+
+use std::collections::HashMap;
+use std::iter;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use super::batch_size::BatchSize;
+use super::cancel::Watch;
+use super::collect::{All, Collect, Queue};
+use super::options::Options;
+use super::progress::{Counts, Reporter};
+use super::tasks::Tasks;
+use crate::batch::{
+    CallShared, Completion, Ended as BatchEnded, Event, Failure, Finished, Nesting, Reply,
+    ResultReader, Rules,
+};
+use crate::error::{self, Error};
+use crate::measure::{Moment, Stopwatch, TaskRecord, TaskTimes, Timing};
+use crate::os::spin;
+use crate::pool::Workers;
+use crate::shared;
+
+/// A call that is under way.
+///
+/// Tasks are pulled from their iterator, by the calling thread alone, as workers get free. Dropped,
+/// the call stops what it still has under way.
+pub(crate) struct Engine<'p> {
+    workers: &'p dyn Workers,
+    options: &'p Options,
+    shared: Arc<CallShared>,
+    sender: Sender<Event>,
+    events: Receiver<Event>,
+    stopwatch: Stopwatch,
+    batch_size: BatchSize,
+    counts: Counts,
+    /// Tasks to be handed out once more, each in a batch of its own.
+    again: Vec<usize>,
+    /// How often tasks have failed, where they may be tried again.
+    failures: HashMap<usize, u32>,
+    reporter: Option<Reporter>,
+    /// Since when no task has ended.
+    quiet_since: Moment,
+    /// Whether the call is stopped and need not wait for its tasks.
+    leaves: bool,
+    /// Whether all tasks of an iterator have ended, or the call has failed.
+    is_over: bool,
+    /// The error that ended it.
+    last: Option<Error>,
+    _watch: Option<Watch>,
+}
+
+/// What there is to tell of a call in which no task failed, beside the results.
+pub(super) struct Ended {
+    pub(super) timing: Timing,
+    pub(super) records: Vec<TaskRecord>,
+    pub(super) n_workers: usize,
+}
+
+impl<'p> Engine<'p> {
+    /// `keep_going`: whether the call goes on after a task has failed.
+    pub(crate) fn new(
+        workers: &'p dyn Workers,
+        backend: &str,
+        nesting: Nesting,
+        options: &'p Options,
+        keep_going: bool,
+    ) -> Self {
+        let stopwatch = Stopwatch::start();
+        let (sender, events) = mpsc::channel();
+        let _watch = options.cancel_token.as_ref().map(|token| {
+            let sender = sender.clone();
+            token.watch(Box::new(move || drop(sender.send(Event::Cancelled))))
+        });
+        let shared = Arc::new(CallShared {
+            cancelled: AtomicBool::new(false),
+            rules: Rules { keep_going: keep_going || options.retries > 0, nesting },
+            task_timeout: options.task_timeout,
+        });
+        // A process that is stopped because a task is late takes what travels with it along.
+        let alone = options.task_timeout.is_some() && !workers.shares_memory();
+        let fixed = if alone { Some(1) } else { options.batch_size };
+        Engine {
+            batch_size: BatchSize::new(workers, fixed),
+            counts: Counts::default(),
+            reporter: Reporter::new(
+                (options.verbose, options.on_progress.as_ref()),
+                options.pre_dispatch,
+                backend,
+                workers.n_workers(),
+            ),
+            quiet_since: stopwatch.origin(),
+            leaves: false,
+            is_over: false,
+            last: None,
+            again: Vec::new(),
+            failures: HashMap::new(),
+            workers,
+            options,
+            shared,
+            sender,
+            events,
+            stopwatch,
+            _watch,
+        }
+    }
+
+    /// Runs the call to its end, or to the first failure: then what runs is stopped, or, where the
+    /// pool cannot do that, waited for.
+    pub(super) fn run(mut self, tasks: &mut dyn Tasks) -> (All, Result<Ended, Error>) {
+        let mut all = All::for_tasks(tasks.remaining().unwrap_or(0));
+        let mut failure: Option<Error> = None;
+        loop {
+            let advanced = self.advance(tasks, &mut all);
+            let (goes_on, error) = match advanced {
+                Ok(goes_on) => (goes_on, all.failure.take()),
+                Err(error) => (true, all.failure.take().or(Some(error))),
+            };
+            if let Some(error) = error
+                && failure.is_none()
+            {
+                failure = Some(error);
+                self.stop();
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        if let Some(error) = &mut failure
+            && error.is_timeout()
+            && !self.leaves
+        {
+            let elapsed = self.stopwatch.origin().elapsed();
+            error.add(&format!("the last task that ran in a thread ended after {elapsed:.3?}"));
+        }
+        all.segments.sort_unstable_by_key(|segment| segment.first);
+        let records = std::mem::take(&mut all.records);
+        let missing = || records.iter().position(Option::is_none);
+        if let Some(error) = failure.or_else(|| missing().map(Error::lost)) {
+            return (all, Err(error));
+        }
+        // All are there, so that this only takes the wrapping off, where they lie.
+        let records: Vec<_> = records.into_iter().flatten().collect();
+        let timing = self.stopwatch.stop(records.iter().map(|task| task.cpu).sum());
+        (all, Ok(Ended { timing, records, n_workers: self.workers.n_workers() }))
+    }
+
+    /// Goes on until the next outcome is ready. The error that ended the call comes last.
+    pub(super) fn fill(&mut self, tasks: &mut dyn Tasks, queue: &mut Queue) -> Option<Error> {
+        while !queue.is_ready() && !self.is_over {
+            match self.advance(tasks, queue) {
+                Ok(goes_on) => self.is_over = !goes_on,
+                Err(mut error) => {
+                    self.stop();
+                    if !self.leaves {
+                        error.add(
+                            "tasks that run in threads cannot be stopped, and go on to their end",
+                        );
+                    }
+                    self.last = Some(error);
+                    self.is_over = true;
+                }
+            }
+        }
+        if queue.is_ready() { None } else { self.last.take() }
+    }
+
+    /// Hands out what there is room for, waits until a batch comes home, and passes on how each of
+    /// its tasks ended for good. False when all tasks have.
+    ///
+    /// # Errors
+    /// Those of the call as a whole; it should be [stopped](Self::stop) then.
+    fn advance(&mut self, tasks: &mut dyn Tasks, collect: &mut dyn Collect) -> Result<bool, Error> {
+        self.quiet_since = Moment::now();
+        if self.counts.sent_batches == 0 {
+            self.counts.length = tasks.remaining();
+        }
+        loop {
+            self.check()?;
+            self.hand_out(tasks, collect.held())?;
+            if self.counts.under_way == 0 {
+                return Ok(false);
+            }
+            let (range, ended) = match self.wait()? {
+                Some(Event::Ended(range, ended)) => (range, ended),
+                Some(Event::Cancelled) => continue,
+                None => return Ok(false),
+            };
+            self.counts.under_way -= range.len();
+            let ended = ended.and_then(|ended| match ended {
+                BatchEnded::Here(finished) => Ok(finished),
+                BatchEnded::Elsewhere(reply) => read(tasks, &range, reply),
+            });
+            match ended {
+                Ok(finished) => self.take_in(range, finished, tasks, collect),
+                Err(error) => self.take_in_failure(range, error, tasks, collect),
+            }
+            if let Some(reporter) = &mut self.reporter {
+                reporter.report(&self.counts, &self.stopwatch);
+            }
+            return Ok(true);
+        }
+    }
+
+    /// Whether the call may go on.
+    fn check(&self) -> Result<(), Error> {
+        if self.is_stopped() {
+            return Ok(());
+        }
+        if let Some(token) = &self.options.cancel_token
+            && token.is_cancelled()
+        {
+            return Err(Error::cancelled(self.counts.done));
+        }
+        match self.options.call_timeout {
+            Some(limit) if self.stopwatch.origin().elapsed() >= limit => {
+                Err(Error::timeout("call_timeout", limit))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands out tasks until the workers have enough of them. `held` is how many results wait for
+    /// their consumer: they take up room too.
+    fn hand_out(&mut self, tasks: &mut dyn Tasks, held: usize) -> Result<(), Error> {
+        while !self.is_stopped() {
+            // These have their room already, and results that wait behind them may have taken the
+            // rest.
+            if let Some(index) = self.again.pop() {
+                if tasks.submit_again(index, self.completion(index..index + 1))? {
+                    self.counts.under_way += 1;
+                }
+                continue;
+            }
+            let most = self.options.pre_dispatch;
+            let most = most.unwrap_or(self.workers.look_ahead() * self.batch_size.size);
+            let room = most.saturating_sub(self.counts.under_way + held);
+            if room == 0 || self.counts.all_sent {
+                break;
+            }
+            let first = self.counts.sent_tasks;
+            let size = self.batch_size.next(tasks.remaining());
+            pull(tasks, size.min(room), first)?;
+            let sent = tasks.pulled();
+            if sent > 0 {
+                tasks.submit(self.completion(first..first + sent))?;
+                self.count_sent(sent);
+            } else if let Some(error) = tasks.take_refusal() {
+                self.completion(first..first + 1).failed(error);
+                self.count_sent(1);
+            }
+            self.counts.all_sent = tasks.is_at_end();
+        }
+        Ok(())
+    }
+
+    fn count_sent(&mut self, tasks: usize) {
+        self.counts.sent_tasks += tasks;
+        self.counts.sent_batches += 1;
+        self.counts.under_way += tasks;
+    }
+
+    fn completion(&self, tasks: Range<usize>) -> Completion {
+        Completion::new(tasks, self.sender.clone(), Arc::clone(&self.shared))
+    }
+
+    /// Waits for the next event, or until a limit of the call has passed. None where the call is
+    /// stopped, and waits for nothing.
+    fn wait(&self) -> Result<Option<Event>, Error> {
+        if self.leaves {
+            return Ok(self.events.try_recv().ok());
+        }
+        if let Some(event) = spin(|| self.events.try_recv().ok()) {
+            return Ok(Some(event));
+        }
+        let limits = [
+            ("call_timeout", self.options.call_timeout, self.stopwatch.origin()),
+            ("stall_timeout", self.options.stall_timeout, self.quiet_since),
+        ];
+        let next = limits
+            .into_iter()
+            .filter(|_| !self.is_stopped())
+            .filter_map(|(name, limit, since)| {
+                Some((limit? - since.elapsed().min(limit?), name, limit?))
+            })
+            .min();
+        // The channel stays open: this call holds a sender itself.
+        match next {
+            None => Ok(self.events.recv().ok()),
+            Some((left, name, limit)) => match self.events.recv_timeout(left) {
+                Ok(event) => Ok(Some(event)),
+                Err(_) => Err(Error::timeout(name, limit)),
+            },
+        }
+    }
+
+    /// Passes on the outcomes of a batch, but for those that are tried again.
+    fn take_in(
+        &mut self,
+        range: Range<usize>,
+        finished: Finished,
+        tasks: &mut dyn Tasks,
+        collect: &mut dyn Collect,
+    ) {
+        let Finished { outcomes, results, pid, thread } = finished;
+        self.batch_size.learn(&outcomes.times);
+        collect.batch(results);
+        let mut failures = outcomes.failures.into_iter().peekable();
+        let carried = outcomes.carried.into_iter().chain(iter::repeat(0));
+        for (place, (times, carried)) in outcomes.times.iter().zip(carried).enumerate() {
+            let index = range.start + place;
+            let failure = failures.next_if(|(failed, _)| *failed == place);
+            let (outcome, has_result) = match failure.map(|(_, failure)| failure) {
+                None => {
+                    let record = || {
+                        let origin = self.stopwatch.origin();
+                        TaskRecord::new(index, pid, thread.clone(), times, carried, origin)
+                    };
+                    (self.in_time(index, times).map(|()| record()), true)
+                }
+                Some(Failure::Returned) => (Err(Error::returned(index)), true),
+                Some(Failure::Panicked(_)) if self.tries_again(index) => continue,
+                Some(Failure::Panicked(message)) => {
+                    (Err(Error::panic(index, &thread, pid, &message)), false)
+                }
+                Some(Failure::NoState(reason)) => (Err(Error::state(index, reason)), false),
+                Some(Failure::NotCarried(reason)) => (Err(Error::result(index, reason)), false),
+            };
+            self.settle(index, tasks);
+            collect.task(index, outcome, has_result);
+        }
+    }
+
+    /// A worker that could be stopped has been; of a thread this is the first that is heard.
+    fn in_time(&self, index: usize, times: &TaskTimes) -> Result<(), Error> {
+        match self.options.task_timeout {
+            Some(limit) if times.wall > limit => Err(Error::task_timeout(
+                index,
+                limit,
+                &format!("threads cannot be stopped: it ended after {:.3?}", times.wall),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes on the failure of a whole batch. Where tasks travelled with the one that is to blame,
+    /// they are tried again, each alone.
+    fn take_in_failure(
+        &mut self,
+        range: Range<usize>,
+        error: Error,
+        tasks: &mut dyn Tasks,
+        collect: &mut dyn Collect,
+    ) {
+        let is_retried = error.is_worker_death() && self.options.retries > 0;
+        if is_retried && range.len() > 1 {
+            self.again.extend(range.rev());
+        } else if !(is_retried && self.tries_again(range.start)) {
+            // None may be missing where each has its own outcome.
+            let others = range.clone().skip(1).map(|index| (index, Error::lost(index)));
+            for (index, error) in iter::once((range.start, error)).chain(others) {
+                self.settle(index, tasks);
+                collect.task(index, Err(error), false);
+            }
+        }
+    }
+
+    /// Counts a failure, and plans another attempt if the task has one left.
+    fn tries_again(&mut self, index: usize) -> bool {
+        if self.options.retries == 0 || self.is_stopped() {
+            return false;
+        }
+        let failures = self.failures.entry(index).or_default();
+        *failures += 1;
+        let again = *failures <= self.options.retries;
+        if again {
+            self.again.push(index);
+        }
+        again
+    }
+
+    /// A task has ended for good.
+    fn settle(&mut self, index: usize, tasks: &mut dyn Tasks) {
+        self.counts.done += 1;
+        if self.options.retries > 0 {
+            tasks.forget(index);
+        }
+    }
+
+    /// Hands out nothing more, and has what runs stopped, where the pool can do that.
+    fn stop(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+        self.counts.all_sent = true;
+        self.again.clear();
+        self.leaves = self.workers.stop_unwanted();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Engine<'_> {
+    fn drop(&mut self) {
+        if self.counts.under_way > 0 {
+            self.shared.cancelled.store(true, Ordering::Relaxed);
+            self.workers.stop_unwanted();
+        }
+    }
+}
+
+/// Has the caller's iterator fill the next batch, of which the first task has the index `first`.
+fn pull(tasks: &mut dyn Tasks, most: usize, first: usize) -> Result<(), Error> {
+    catch_unwind(AssertUnwindSafe(|| tasks.pull(most, first)))
+        .map_err(|payload| Error::input(first + tasks.pulled(), &error::panic_message(payload)))
+}
+
+/// Makes outcomes of a worker process's message.
+fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Finished, Error> {
+    let worker = reply.worker;
+    let message = &reply.message[reply.outcomes..];
+    let outcomes = shared::with_taken_files(worker.pid, reply.taken, || {
+        ResultReader::read(message, &mut |reader| tasks.read(reader))
+    });
+    let results = tasks.take_read();
+    let mut outcomes =
+        outcomes.ok_or_else(|| Error::result(range.start, "the worker's message is torn"))?;
+    for times in &mut outcomes.times {
+        times.read_ahead(worker.clock_ahead);
+    }
+    Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread })
+}

@@ -1,0 +1,321 @@
+//! Where a call's tasks come from, with their types: the caller's iterator, which is pulled as workers
+//! get free.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
+use crate::batch::{self, Batch, Completion, Function, Portable, ResultReader, Results, Work};
+use crate::codec::{self, Written};
+use crate::error::Error;
+use crate::pool::{Job, Spawn, Workers};
+use crate::task::Data;
+
+/// The typed part of a call. The engine asks it for batches, one after the other.
+pub(crate) trait Tasks {
+    /// How many tasks are left, where the iterator says so. It may be wrong.
+    fn remaining(&self) -> Option<usize>;
+
+    /// Pulls tasks into the next batch until it has `most`, or there are no more of its function.
+    /// `first` is the index of the batch's first task. The caller's iterator may panic.
+    fn pull(&mut self, most: usize, first: usize);
+
+    /// How many tasks the next batch has.
+    fn pulled(&self) -> usize;
+
+    /// Whether all tasks have been pulled.
+    fn is_at_end(&self) -> bool;
+
+    /// Hands out the batch.
+    fn submit(&mut self, completion: Completion) -> Result<(), Error>;
+
+    /// Why the next task cannot be handed out, told once.
+    fn take_refusal(&mut self) -> Option<Error> {
+        None
+    }
+
+    /// Hands out one task that was handed out before. False where it cannot be.
+    fn submit_again(&mut self, _: usize, _: Completion) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// Says that a task will not be handed out again.
+    fn forget(&mut self, _: usize) {}
+
+    /// Reads the results that a worker in another process has written. Code of the user's may panic,
+    /// and this is called again then.
+    fn read(&mut self, _: &mut ResultReader<'_>) {}
+
+    /// What was read.
+    fn take_read(&mut self) -> Results {
+        Box::new(())
+    }
+}
+
+/// Tasks that may have to be handed out again, written down.
+struct Kept {
+    /// By index: the place of the function in a list, and the argument.
+    written: HashMap<usize, (usize, Written)>,
+    /// Why the last task that was pulled could not be written down.
+    refused: Option<Error>,
+}
+
+impl Kept {
+    fn keep(&mut self, index: usize, function: usize, argument: Result<Written, String>) -> bool {
+        match argument {
+            Ok(argument) => {
+                self.written.insert(index, (function, argument));
+                true
+            }
+            Err(reason) => {
+                self.refused = Some(Error::argument(index, reason));
+                false
+            }
+        }
+    }
+}
+
+/// Calls of functions that any worker can run.
+pub(crate) struct Calls<'p, I, F, A, R> {
+    workers: &'p dyn Workers,
+    tasks: I,
+    /// Whether the iterator has ended: it is not asked again.
+    is_exhausted: bool,
+    /// A call that was pulled ahead: it is of another function than the ones before it, or shows that
+    /// the iterator said wrongly that it is at its end.
+    held: Option<(F, A)>,
+    function: Option<F>,
+    arguments: Vec<A>,
+    results: Vec<R>,
+    kept: Option<Kept>,
+    /// The functions of the tasks that are kept.
+    functions: Vec<F>,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<'p, I, F, A, R> Calls<'p, I, F, A, R>
+where
+    I: Iterator<Item = (F, A)>,
+    F: Function<A, R>,
+    A: Data,
+    R: Data,
+{
+    /// `keeps`: whether tasks may have to be handed out again.
+    pub(crate) fn new(workers: &'p dyn Workers, tasks: I, keeps: bool) -> Self {
+        Calls {
+            workers,
+            tasks,
+            is_exhausted: false,
+            held: None,
+            function: None,
+            arguments: Vec::new(),
+            results: Vec::new(),
+            kept: keeps.then(|| Kept { written: HashMap::new(), refused: None }),
+            functions: Vec::new(),
+            result: PhantomData,
+        }
+    }
+
+    fn next(&mut self) -> Option<(F, A)> {
+        if self.held.is_some() {
+            return self.held.take();
+        }
+        if self.is_exhausted {
+            return None;
+        }
+        let next = self.tasks.next();
+        self.is_exhausted = next.is_none();
+        next
+    }
+
+    /// Writes a task down where it may be needed again. False where that cannot be done.
+    fn keep(&mut self, index: usize, function: &F, argument: &A) -> bool {
+        let Some(kept) = &mut self.kept else { return true };
+        let is_it = |known: &F| known.address() == function.address();
+        let place = self.functions.iter().position(is_it).unwrap_or_else(|| {
+            self.functions.push(function.clone());
+            self.functions.len() - 1
+        });
+        kept.keep(index, place, codec::write(argument))
+    }
+
+    fn batch(function: F, arguments: Vec<A>) -> Box<dyn Portable> {
+        Box::new(Batch { function, arguments: arguments.into_iter(), results: Vec::new() })
+    }
+}
+
+impl<I, F, A, R> Tasks for Calls<'_, I, F, A, R>
+where
+    I: Iterator<Item = (F, A)>,
+    F: Function<A, R>,
+    A: Data,
+    R: Data,
+{
+    fn remaining(&self) -> Option<usize> {
+        Some(exact_length(self.tasks.size_hint())? + usize::from(self.held.is_some()))
+    }
+
+    fn pull(&mut self, most: usize, first: usize) {
+        while self.arguments.len() < most
+            && let Some((function, argument)) = self.next()
+        {
+            if self.function.as_ref().is_some_and(|first| first.address() != function.address()) {
+                self.held = Some((function, argument));
+                return;
+            }
+            if !self.keep(first + self.arguments.len(), &function, &argument) {
+                return;
+            }
+            self.function.get_or_insert(function);
+            self.arguments.push(argument);
+        }
+        // That there are no more is best known before the last batch is home. An iterator that says so
+        // is asked once more, and not believed.
+        if self.held.is_none() && self.tasks.size_hint() == (0, Some(0)) {
+            self.held = self.next();
+        }
+    }
+
+    fn pulled(&self) -> usize {
+        self.arguments.len()
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.is_exhausted
+            && self.held.is_none()
+            && self.kept.as_ref().is_none_or(|kept| kept.refused.is_none())
+    }
+
+    fn submit(&mut self, completion: Completion) -> Result<(), Error> {
+        let arguments = std::mem::take(&mut self.arguments);
+        match self.function.take() {
+            Some(function) => submit(self.workers, Self::batch(function, arguments), completion),
+            None => Ok(()),
+        }
+    }
+
+    fn take_refusal(&mut self) -> Option<Error> {
+        self.kept.as_mut()?.refused.take()
+    }
+
+    fn submit_again(&mut self, index: usize, completion: Completion) -> Result<bool, Error> {
+        let Some((function, argument)) =
+            self.kept.as_ref().and_then(|kept| kept.written.get(&index))
+        else {
+            return Ok(false);
+        };
+        let argument =
+            codec::read(&argument.bytes).map_err(|reason| Error::argument(index, reason))?;
+        let batch = Self::batch(self.functions[*function].clone(), vec![argument]);
+        submit(self.workers, batch, completion).map(|()| true)
+    }
+
+    fn forget(&mut self, index: usize) {
+        if let Some(kept) = &mut self.kept {
+            kept.written.remove(&index);
+        }
+    }
+
+    fn read(&mut self, reader: &mut ResultReader<'_>) {
+        self.results.reserve(reader.most());
+        while let Some(bytes) = reader.next_result() {
+            match codec::read(bytes) {
+                Ok(result) => self.results.push(result),
+                Err(reason) => reader.refuse(reason),
+            }
+        }
+    }
+
+    fn take_read(&mut self) -> Results {
+        Box::new(std::mem::take(&mut self.results).into_iter())
+    }
+}
+
+fn submit(
+    workers: &dyn Workers,
+    work: Box<dyn Portable>,
+    completion: Completion,
+) -> Result<(), Error> {
+    workers.submit(Job { work, completion })
+}
+
+/// Calls of one closure, which may borrow from the caller, as its inputs may.
+pub(crate) struct Borrowing<'scope, 'p, I: Iterator, F> {
+    spawn: &'p dyn Spawn<'scope>,
+    inputs: I,
+    f: &'scope F,
+    is_exhausted: bool,
+    held: Option<I::Item>,
+    arguments: Vec<I::Item>,
+}
+
+impl<'scope, 'p, I: Iterator, F> Borrowing<'scope, 'p, I, F> {
+    pub(crate) fn new(spawn: &'p dyn Spawn<'scope>, inputs: I, f: &'scope F) -> Self {
+        Borrowing { spawn, inputs, f, is_exhausted: false, held: None, arguments: Vec::new() }
+    }
+}
+
+/// Tasks that only threads of this process can run.
+struct Borrowed<'scope, A, R, F> {
+    f: &'scope F,
+    arguments: std::vec::IntoIter<A>,
+    results: Vec<R>,
+}
+
+impl<A: Send, R: Send + 'static, F: Fn(A) -> R + Sync> Work for Borrowed<'_, A, R, F> {
+    fn run(&mut self, recorder: &mut batch::Recorder<'_>) {
+        batch::run_each(self.f, |_| false, &mut self.arguments, &mut self.results, recorder);
+    }
+
+    fn take_results(&mut self) -> Results {
+        Box::new(std::mem::take(&mut self.results).into_iter())
+    }
+}
+
+impl<'scope, I, F, A, R> Tasks for Borrowing<'scope, '_, I, F>
+where
+    I: Iterator<Item = A>,
+    F: Fn(A) -> R + Sync,
+    A: Send + 'scope,
+    R: Send + 'static,
+{
+    fn remaining(&self) -> Option<usize> {
+        exact_length(self.inputs.size_hint())
+    }
+
+    fn pull(&mut self, most: usize, _: usize) {
+        self.arguments.extend(self.held.take());
+        while !self.is_exhausted && self.arguments.len() < most {
+            match self.inputs.next() {
+                Some(argument) => self.arguments.push(argument),
+                None => self.is_exhausted = true,
+            }
+        }
+        if !self.is_exhausted && self.inputs.size_hint() == (0, Some(0)) {
+            self.held = self.inputs.next();
+            self.is_exhausted = self.held.is_none();
+        }
+    }
+
+    fn pulled(&self) -> usize {
+        self.arguments.len()
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.is_exhausted && self.held.is_none()
+    }
+
+    fn submit(&mut self, completion: Completion) -> Result<(), Error> {
+        let arguments = std::mem::take(&mut self.arguments).into_iter();
+        let work: Box<dyn Work + 'scope> =
+            Box::new(Borrowed { f: self.f, arguments, results: Vec::new() });
+        self.spawn.spawn(Box::new(move || batch::run(work, completion)));
+        Ok(())
+    }
+}
+
+fn exact_length(hint: (usize, Option<usize>)) -> Option<usize> {
+    match hint {
+        (least, Some(most)) if least == most => Some(least),
+        _ => None,
+    }
+}

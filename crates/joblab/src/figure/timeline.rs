@@ -1,0 +1,207 @@
+//! Who ran what when: a lane for each worker, a bar for each task.
+
+use std::fmt::Write;
+
+use plotters::style::text_anchor::HPos;
+
+use super::chart::{Axis, Chart, Mark, key};
+use super::drawing::Figure;
+use super::look::{
+    DrawResult, IDLE, INK, MARGIN, Page, TEXT, WIDTH, busy, rectangle, width_of, write,
+};
+use crate::error::Error;
+use crate::measure::Summary;
+use crate::measure::units::{short, time, unit_of};
+use crate::measure::{Run, TaskRecord};
+use crate::os::MAIN_THREAD;
+
+/// More lanes, and more bars in all of them together, would be too fine to see and too long a file.
+const MOST_LANES: usize = 64;
+const MOST_BARS: usize = 400;
+
+/// Draws a lane for each worker and in it a bar for each task, from its start to its end: an idle
+/// worker, a straggler and the cost of starting are seen.
+///
+/// A bar's colour is the share of its time that was CPU time: blue waits, for a lock or for a CPU,
+/// orange computes. Tasks too short to be drawn apart share a bar, with the colour of their CPU
+/// time over its whole length.
+///
+/// # Errors
+/// Where plotters cannot draw.
+///
+/// ```
+/// # use joblab::{Parallel, timeline};
+/// let run = Parallel::new(2).map(joblab::wait_loop_nogil, [100; 4])?;
+/// assert!(timeline(&run)?.description().contains("worker-"));
+/// # Ok::<(), joblab::Error>(())
+/// ```
+pub fn timeline<R>(run: &Run<R>) -> Result<Figure, Error> {
+    figure(&run.summary())
+}
+
+fn figure(run: &Summary<'_>) -> Result<Figure, Error> {
+    let timeline = Timeline::new(run);
+    let height = MARGIN + timeline.height();
+    Figure::draw(timeline.description(), height, &|page| timeline.draw(page, MARGIN))
+}
+
+/// Tasks that share a bar, in seconds since the call.
+#[derive(Clone, Copy)]
+struct Bar {
+    start: f64,
+    end: f64,
+    cpu: f64,
+    is_one: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    name: String,
+    bars: Vec<Bar>,
+}
+
+impl Lane {
+    fn new(tasks: &[&TaskRecord]) -> Self {
+        let TaskRecord { pid, thread, .. } = tasks[0];
+        let bar = |task: &&TaskRecord| Bar {
+            start: task.start.as_secs_f64(),
+            end: (task.start + task.wall).as_secs_f64(),
+            cpu: task.cpu.as_secs_f64(),
+            is_one: true,
+        };
+        Lane {
+            name: match (*pid == std::process::id(), &**thread) {
+                (true, _) => thread.to_string(),
+                (false, MAIN_THREAD) => format!("process {pid}"),
+                // A Dask worker may have had several processes.
+                (false, _) => format!("{thread} ({pid})"),
+            },
+            bars: tasks.iter().map(bar).collect(),
+        }
+    }
+}
+
+pub(super) struct Timeline {
+    lanes: Vec<Lane>,
+    n_workers: usize,
+    wall: f64,
+}
+
+impl Timeline {
+    pub(super) fn new(run: &Summary<'_>) -> Self {
+        // worker-10 comes after worker-2.
+        fn worker(task: &TaskRecord) -> (usize, &str, u32) {
+            (task.thread.len(), &task.thread, task.pid)
+        }
+        let mut tasks: Vec<_> = run.tasks.iter().collect();
+        tasks.sort_unstable_by(|a, b| worker(a).cmp(&worker(b)).then(a.start.cmp(&b.start)));
+        let lanes = tasks.chunk_by(|a, b| worker(a) == worker(b));
+        let mut lanes: Vec<_> = lanes.map(Lane::new).collect();
+        let n_workers = run.n_workers.max(lanes.len());
+        lanes.resize_with(n_workers.min(MOST_LANES), Lane::default);
+        Timeline { lanes, n_workers, wall: run.timing.wall.as_secs_f64().max(1e-9) }
+    }
+
+    pub(super) fn description(&self) -> String {
+        let wall = time(self.wall);
+        let mut text = format!("Timeline of {} workers in {wall}.", self.n_workers);
+        for Lane { name, bars } in &self.lanes {
+            let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
+                continue;
+            };
+            let cpu: f64 = bars.iter().map(|bar| bar.cpu).sum();
+            let busy: f64 = bars.iter().map(|bar| bar.end - bar.start).sum();
+            let (n_tasks, from, to) = (bars.len(), time(first.start), time(last.end));
+            let percent = 100.0 * cpu / busy.max(1e-9);
+            let _ = write!(
+                text,
+                " {name}: {n_tasks} tasks from {from} to {to}, {percent:.0} % CPU time."
+            );
+        }
+        text
+    }
+
+    fn lane_height(&self) -> i32 {
+        (256 / self.lanes.len() as i32).clamp(4, 34)
+    }
+
+    pub(super) fn height(&self) -> i32 {
+        self.lanes.len() as i32 * self.lane_height() + 88
+    }
+
+    pub(super) fn draw(&self, page: &Page<'_>, top: i32) -> DrawResult {
+        let entries = [
+            (Mark::Block(IDLE), "idle"),
+            (Mark::Block(busy(0.0)), "task, 0 % CPU: waits"),
+            (Mark::Block(busy(0.5)), "50 %"),
+            (Mark::Block(busy(1.0)), "100 % CPU: computes"),
+        ];
+        let top = key(page, top, entries)? + 8;
+        let height = self.lane_height();
+        let names = self.lanes.iter().map(|lane| width_of(&lane.name));
+        let left = MARGIN + names.fold(width_of("idle"), i32::max) + 8;
+        let right = WIDTH - MARGIN;
+        let (unit, scale) = unit_of(self.wall);
+        let not_shown = match self.n_workers - self.lanes.len() {
+            0 => String::new(),
+            many => format!("; {many} workers are not shown"),
+        };
+        let title = format!("time since the call ({unit}){not_shown}");
+        let x = Axis::new(&title, &short, (0.0, self.wall * scale));
+        let y = Axis::new("", &|_| String::new(), (0.0, 1.0));
+        let bottom = top + height * self.lanes.len() as i32;
+        let chart = Chart::new(x, (left, right), y, (bottom, top));
+        chart.draw(page)?;
+        // Names of thin lanes keep their distance.
+        let named = (TEXT + 2) / height + 1;
+        let bars = self.joined(self.wall / f64::from(right - left));
+        for ((nth, lane), bars) in (0..).zip(&self.lanes).zip(bars) {
+            let gap = (height / 8).max(1);
+            let (from, to) = (top + nth * height + gap, top + (nth + 1) * height - gap);
+            if nth % named == 0 {
+                let before = (left - 8, (from + to) / 2);
+                let name = if bars.is_empty() { "idle" } else { &lane.name };
+                write(page, name, before, (HPos::Right, TEXT, INK))?;
+            }
+            rectangle(page, [(left, from), (right, to)], IDLE)?;
+            for bar in bars {
+                let [start, end] = [bar.start, bar.end].map(|time| chart.x.at(time * scale));
+                // A gap tells neighbours apart.
+                let gap = i32::from(bar.is_one && end - start > 3);
+                let at = [(start, from), ((end - gap).max(start + 1), to)];
+                rectangle(page, at, busy(bar.cpu / (bar.end - bar.start).max(1e-9)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The lanes' bars, those narrower than a pixel joined, and wider ones too where there are too
+    /// many.
+    fn joined(&self, pixel: f64) -> Vec<Vec<Bar>> {
+        let mut least = pixel;
+        loop {
+            let join = |lane: &Lane| join(&lane.bars, least);
+            let lanes: Vec<_> = self.lanes.iter().map(join).collect();
+            if lanes.iter().map(Vec::len).sum::<usize>() <= MOST_BARS {
+                return lanes;
+            }
+            least *= 1.5;
+        }
+    }
+}
+
+/// Joins bars with what follows until they are `least` seconds long.
+fn join(bars: &[Bar], least: f64) -> Vec<Bar> {
+    let mut joined: Vec<Bar> = Vec::new();
+    for bar in bars {
+        match joined.last_mut() {
+            Some(last) if last.end - last.start < least && bar.start - last.end < least => {
+                last.end = last.end.max(bar.end);
+                last.cpu += bar.cpu;
+                last.is_one = false;
+            }
+            _ => joined.push(*bar),
+        }
+    }
+    joined
+}

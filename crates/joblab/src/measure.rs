@@ -1,0 +1,19 @@
+//! Wall time and CPU time: of calls, of tasks, of any piece of work.
+//!
+//! This is the one place that reads clocks.
+
+mod clock;
+mod record;
+mod run;
+mod stopwatch;
+mod summary;
+mod timing;
+pub(crate) mod units;
+
+pub(crate) use self::clock::{Laps, Moment, TaskTimes};
+pub use self::record::TaskRecord;
+pub use self::run::{Measured, Run};
+pub(crate) use self::stopwatch::Stopwatch;
+pub use self::stopwatch::time;
+pub(crate) use self::summary::{Row, Summary, sentence};
+pub use self::timing::Timing;

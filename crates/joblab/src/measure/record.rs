@@ -1,0 +1,47 @@
+//! [`TaskRecord`]: who ran a task, when, and what it cost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::{Moment, TaskTimes};
+
+/// Who ran a task, when, and what it cost. Measured by the worker that ran it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// The task's place in the list, from 0.
+    pub index: usize,
+    /// The process that ran it.
+    pub pid: u32,
+    /// The name of the thread that ran it.
+    pub thread: Arc<str>,
+    /// From the start of the call to the start of the task.
+    pub start: Duration,
+    /// Wall time of the task.
+    pub wall: Duration,
+    /// Bytes of argument and result that were carried to the worker and back: what a shared slice saves.
+    /// 0 where they were moved within this process, and where the task failed.
+    pub carried: u64,
+    /// CPU time of the task: of the thread that ran it, user and system.
+    pub cpu: Duration,
+}
+
+impl TaskRecord {
+    pub(crate) fn new(
+        index: usize,
+        pid: u32,
+        thread: Arc<str>,
+        times: &TaskTimes,
+        carried: u64,
+        origin: Moment,
+    ) -> Self {
+        TaskRecord {
+            index,
+            pid,
+            thread,
+            start: times.start.since(origin),
+            wall: times.wall,
+            cpu: times.cpu,
+            carried,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! [`Run`]: what a call gives back.
+
+use std::fmt;
+
+use super::record::TaskRecord;
+use super::summary::Summary;
+use super::timing::Timing;
+
+/// The outcome of a call of [`Parallel::run`](crate::Parallel::run) or
+/// [`map`](crate::Parallel::map).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Run<R> {
+    /// The tasks' results, in the order of the tasks.
+    pub results: Vec<R>,
+    /// Wall time and CPU time of the whole call.
+    pub timing: Timing,
+    /// One record for each task, in the order of the tasks.
+    pub tasks: Vec<TaskRecord>,
+    /// The number of workers in the pool: tasks that could run at the same time.
+    pub n_workers: usize,
+}
+
+impl<R> Run<R> {
+    /// An estimate of the speedup without a run on one worker: CPU time of the tasks / wall time.
+    ///
+    /// One worker alone is taken to need as much CPU time, though tasks often run slower beside
+    /// others, and never to wait, though it too would wait for a disk. Where there has been a run
+    /// on one worker, [`Timing::speedup`] tells. The estimated efficiency is this / `n_workers`.
+    pub fn estimated_speedup(&self) -> f64 {
+        self.summary().speedup()
+    }
+
+    pub(crate) fn summary(&self) -> Summary<'_> {
+        Summary { timing: self.timing, tasks: &self.tasks, n_workers: self.n_workers }
+    }
+}
+
+/// A table of the run's numbers, for terminals.
+impl<R> fmt::Display for Run<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary().text())
+    }
+}
+
+/// What can be drawn as bars of time: a [`Run`], or a [`Timing`] of work that was not spread.
+pub trait Measured {
+    /// Wall time and CPU time.
+    fn timing(&self) -> Timing;
+
+    /// Over how many workers the work was spread, at least 1.
+    fn n_workers(&self) -> usize;
+}
+
+impl<R> Measured for Run<R> {
+    fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    fn n_workers(&self) -> usize {
+        self.n_workers
+    }
+}
+
+impl Measured for Timing {
+    fn timing(&self) -> Timing {
+        *self
+    }
+
+    fn n_workers(&self) -> usize {
+        1
+    }
+}
+
+impl<M: Measured> Measured for &M {
+    fn timing(&self) -> Timing {
+        (*self).timing()
+    }
+
+    fn n_workers(&self) -> usize {
+        (*self).n_workers()
+    }
+}

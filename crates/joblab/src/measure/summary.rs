@@ -1,0 +1,62 @@
+//! A run's numbers, and a timing's, as tables of names and numbers.
+
+use super::record::TaskRecord;
+use super::timing::Timing;
+use super::units::{bytes, number, time};
+
+pub(crate) type Row = (&'static str, String);
+
+/// A run without its results. One type for all runs, so that a notebook's cells need not compile
+/// what works on it.
+pub(crate) struct Summary<'a> {
+    pub(crate) timing: Timing,
+    pub(crate) tasks: &'a [TaskRecord],
+    pub(crate) n_workers: usize,
+}
+
+impl Summary<'_> {
+    pub(crate) fn speedup(&self) -> f64 {
+        self.timing.worker_cpu.as_secs_f64() / self.timing.wall.as_secs_f64().max(1e-9)
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let efficiency = self.speedup() / self.n_workers as f64;
+        let mut rows = self.timing.rows();
+        rows.insert(0, ("tasks", self.tasks.len().to_string()));
+        rows.insert(1, ("workers", self.n_workers.to_string()));
+        rows.push(("estimated speedup", number(self.speedup())));
+        let percent = format!("{:.0} %", 100.0 * efficiency);
+        rows.push(("estimated efficiency", percent));
+        // Small ones cost little, whatever is done about them.
+        let carried = self.tasks.iter().map(|task| task.carried).sum::<u64>();
+        let each = carried as f64 / self.tasks.len().max(1) as f64;
+        if each >= 10e3 {
+            rows.push(("carried by each task", bytes(each)));
+        }
+        rows
+    }
+
+    /// The rows for terminals: a line for each.
+    pub(crate) fn text(&self) -> String {
+        let rows = self.rows().into_iter();
+        let lines = rows.map(|(name, number)| format!("{name:<20} {number:>10}"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Timing {
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let seconds = [self.wall, self.cpu, self.worker_cpu].map(|time| time.as_secs_f64());
+        let names = ["wall time", "CPU time here", "CPU time in workers"];
+        let mut rows: Vec<Row> = names.into_iter().zip(seconds.map(time)).collect();
+        let busy = format!("{} CPUs", number(self.utilisation()));
+        rows.push(("utilisation", busy));
+        rows
+    }
+}
+
+/// A table as a sentence, for those who hear it.
+pub(crate) fn sentence(rows: &[Row]) -> String {
+    let parts = rows.iter().map(|(name, number)| format!("{name} {number}"));
+    parts.collect::<Vec<_>>().join(", ") + "."
+}

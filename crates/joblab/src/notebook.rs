@@ -1,0 +1,4 @@
+//! Everything that we know of evcxr, the Rust kernel of Jupyter notebooks.
+
+pub(crate) mod display;
+pub(crate) mod facts;

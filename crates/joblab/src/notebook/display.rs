@@ -1,0 +1,99 @@
+//! How values look when a notebook cell ends in them.
+//!
+//! evcxr calls a method named `evcxr_display` on a cell's last expression and takes blocks of
+//! output from standard output: a line with the content type, the content, an end line.
+
+use std::fmt::{self, Debug, Write as _};
+use std::io::Write as _;
+
+use crate::error::Error;
+use crate::figure::{Figure, escape, run_card, timing_card};
+use crate::measure::{Run, Summary, Timing};
+use crate::parallel::Parallel;
+
+/// Writes all blocks of a value at once, so that no other thread's line gets between.
+fn show(blocks: &[(&str, &str)]) {
+    let mut text = String::new();
+    for (content_type, content) in blocks {
+        text += &format!("EVCXR_BEGIN_CONTENT {content_type}\n{content}\nEVCXR_END_CONTENT\n");
+    }
+    // Nobody is left to show anything to where standard output is closed.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+impl Figure {
+    /// Shows the figure in the notebook cell that ends in it.
+    ///
+    /// It is an SVG image of its own content type, which JupyterLab, nbconvert and GitHub's
+    /// notebook view draw; a terminal shows the description.
+    pub fn evcxr_display(&self) {
+        show(&[("image/svg+xml", self.svg()), ("text/plain", self.description())]);
+    }
+}
+
+impl Timing {
+    /// Shows the times and the utilisation in the notebook cell that ends in them.
+    pub fn evcxr_display(&self) {
+        show_card(timing_card(&self.rows()), &self.to_string());
+    }
+}
+
+impl<R: Debug> Run<R> {
+    /// Shows the run in the notebook cell that ends in it: a table of its numbers, the first of its
+    /// results, and the [`timeline`](crate::timeline()).
+    pub fn evcxr_display(&self) {
+        show_run(&self.summary(), &self.results);
+    }
+}
+
+fn show_run(run: &Summary<'_>, results: &dyn Debug) {
+    let mut head = Head(String::new());
+    // It ends with an error where there is more than a line.
+    let _ = write!(head, "{results:?}");
+    let text = format!("{}\nresults  {}", run.text(), head.0);
+    show_card(run_card(run, &head.0), &text);
+}
+
+/// Shows a figure; where it cannot be drawn, its text.
+fn show_card(card: Result<Figure, Error>, text: &str) {
+    match card {
+        Ok(card) => show(&[("image/svg+xml", card.svg()), ("text/plain", text)]),
+        Err(_) => show(&[("text/plain", text)]),
+    }
+}
+
+/// The beginning of what is written into it, as long as a line.
+struct Head(String);
+
+impl fmt::Write for Head {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.chars().count() == 72 {
+                self.0.push('…');
+                return Err(fmt::Error);
+            }
+            self.0.push(character);
+        }
+        Ok(())
+    }
+}
+
+impl Parallel {
+    /// Shows the pool's options in the notebook cell that ends in it.
+    pub fn evcxr_display(&self) {
+        show(&[("text/plain", &format!("{self:?}"))]);
+    }
+}
+
+impl Error {
+    /// Shows the message in the notebook cell that ends in it.
+    pub fn evcxr_display(&self) {
+        let text = self.to_string();
+        let html = format!(
+            "<div style=\"border-left: 4px solid #d55e00; padding: 0.4em 1em\">\
+             <strong>Error:</strong> {}</div>",
+            escape(&text)
+        );
+        show(&[("text/html", &html), ("text/plain", &text)]);
+    }
+}

@@ -1,0 +1,24 @@
+//! Everything that we know of the operating system: calls that the standard library does not have,
+//! fenced in here, and small things around threads and processes.
+//!
+//! `linux.rs` and `macos.rs` have the same functions; what both systems share is in `unix.rs`.
+
+mod cpus;
+#[cfg(target_os = "linux")]
+mod linux;
+mod lock;
+#[cfg(target_os = "macos")]
+mod macos;
+mod names;
+mod process_wide;
+mod spin;
+mod unix;
+
+pub use self::cpus::cpu_count;
+pub(crate) use self::lock::lock;
+pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
+pub(crate) use self::process_wide::{ProcessWide, process_wide};
+pub(crate) use self::spin::spin;
+#[cfg(target_os = "linux")]
+pub(crate) use self::unix::{Interest, set_nonblocking, take_stdin, wait};
+pub(crate) use self::unix::{default_crash_handlers, exit_now, load_library};

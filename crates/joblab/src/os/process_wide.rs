@@ -1,0 +1,86 @@
+//! What all copies of this crate in a process share.
+//!
+//! evcxr links this crate into the library of every cell anew, so that a plain static would be
+//! another one in each cell. The system's loader knows all libraries, though: a static that is to be
+//! the only one of its kind is exported, each loaded image is asked for it in the order in which they
+//! were loaded, and all copies use the first answer. No library's symbols become visible to others by
+//! it.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::OnceLock;
+
+#[cfg(target_os = "linux")]
+use super::linux::names_of_loaded_images;
+#[cfg(target_os = "macos")]
+use super::macos::names_of_loaded_images;
+
+/// Declares a [`ProcessWide`] static. The name under which it is exported has this crate's version in
+/// it, so that two versions in one process do not share what might have changed its type.
+macro_rules! process_wide {
+    ($(#[$doc:meta])* static $name:ident: $type:ty = $own:expr; as $symbol:literal) => {
+        $(#[$doc])*
+        #[allow(unsafe_code)]
+        static $name: $crate::os::ProcessWide<$type> = {
+            #[unsafe(export_name = concat!($symbol, "_", env!("CARGO_PKG_VERSION")))]
+            static OWN: $type = $own;
+            let name = concat!($symbol, "_", env!("CARGO_PKG_VERSION"), "\0");
+            // SAFETY: every copy of this version of this crate exports `OWN` under this name, and
+            // nobody else does.
+            unsafe { $crate::os::ProcessWide::new(name, &OWN) }
+        };
+    };
+}
+pub(crate) use process_wide;
+
+/// A value of which this process has one, however many copies of this crate are loaded.
+pub(crate) struct ProcessWide<T: 'static> {
+    name: &'static str,
+    own: &'static T,
+    found: OnceLock<&'static T>,
+}
+
+impl<T: Sync> ProcessWide<T> {
+    /// `name` ends in a nul.
+    ///
+    /// # Safety
+    /// Whatever exports this name in this process must be a static of this type.
+    pub(crate) const unsafe fn new(name: &'static str, own: &'static T) -> Self {
+        ProcessWide { name, own, found: OnceLock::new() }
+    }
+
+    pub(crate) fn get(&self) -> &'static T {
+        // What was found once stays what would be found: the library that was loaded first.
+        self.found.get_or_init(|| self.find())
+    }
+
+    fn find(&self) -> &'static T {
+        let symbol = CStr::from_bytes_with_nul(self.name.as_bytes());
+        let symbol = symbol.expect("the name ends in its only nul");
+        for image in names_of_loaded_images() {
+            // The program has an empty name here, and none where it is asked for.
+            let name = if image.is_empty() { ptr::null() } else { image.as_ptr() };
+            // SAFETY: `name` is null or a nul-terminated string. NOLOAD runs no code of any library:
+            // it finds one that is loaded.
+            let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+            if handle.is_null() {
+                continue;
+            }
+            // SAFETY: the handle is valid and the name a nul-terminated string.
+            let found = unsafe { libc::dlsym(handle, symbol.as_ptr()) }.cast::<T>();
+            if !found.is_null() && !ptr::eq(found, self.own) {
+                // The reference that `dlopen` took is kept: the library stays loaded.
+                // SAFETY: `new`'s promise gives the type, and the library is never unloaded.
+                return unsafe { &*found };
+            }
+            // SAFETY: this gives back the reference that `dlopen` took.
+            unsafe { libc::dlclose(handle) };
+            if !found.is_null() {
+                break;
+            }
+        }
+        // A program that exports no symbols has one copy of this crate: its own.
+        self.own
+    }
+}

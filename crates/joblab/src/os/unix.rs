@@ -1,0 +1,120 @@
+//! The few calls that the standard library does not have, and all Unix systems do.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use super::spin::spin;
+
+/// Waits until one of the files can be read (or written, where asked for) or its other end is
+/// gone, at most for the given time, else for ever. Tells for each file whether that is so. It looks
+/// a few times before it sleeps.
+pub(crate) fn wait(
+    files: &[(BorrowedFd<'_>, Interest)],
+    most: Option<Duration>,
+) -> io::Result<Vec<bool>> {
+    // Rounded up: a wait that ends a moment too early would have to be begun again.
+    let milliseconds = most.map_or(-1, |most| most.as_millis() as libc::c_int + 1);
+    let mut list: Vec<libc::pollfd> = files
+        .iter()
+        .map(|(file, interest)| libc::pollfd {
+            fd: file.as_raw_fd(),
+            events: match interest {
+                Interest::Read => libc::POLLIN,
+                Interest::ReadAndWrite => libc::POLLIN | libc::POLLOUT,
+                Interest::HangUp => libc::POLLRDHUP,
+            },
+            revents: 0,
+        })
+        .collect();
+    let mut poll = |milliseconds| loop {
+        // SAFETY: `list` holds as many entries as its length says, of files that are open as long
+        // as they are borrowed.
+        let found =
+            unsafe { libc::poll(list.as_mut_ptr(), list.len() as libc::nfds_t, milliseconds) };
+        if found >= 0 {
+            return Ok(found);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    };
+    // An error is something to tell of too.
+    let now = spin(|| Some(poll(0)).filter(|found| !matches!(found, Ok(0))));
+    now.unwrap_or_else(|| poll(milliseconds))?;
+    Ok(list.iter().map(|file| file.revents != 0).collect())
+}
+
+/// What [`wait`] waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Interest {
+    Read,
+    ReadAndWrite,
+    /// Only for the other end to go away.
+    HangUp,
+}
+
+/// Makes reads of a pipe return at once where there is nothing to read.
+pub(crate) fn set_nonblocking(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the file is open as long as it is borrowed; the calls take and give plain numbers.
+    let done = unsafe {
+        let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
+        libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK)
+    };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Takes standard input away from the process: returns it as a file of its own that programs
+/// started later do not inherit, and leaves `/dev/null` in its place.
+pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
+    let null = std::fs::File::open("/dev/null")?;
+    // SAFETY: descriptor 0 is duplicated before it is replaced, and the duplicate belongs to
+    // nobody else; both calls take and give plain numbers.
+    unsafe {
+        let own = libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3);
+        if own == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let own = OwnedFd::from_raw_fd(own);
+        if libc::dup2(null.as_raw_fd(), 0) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(own)
+    }
+}
+
+/// Loads a library, or finds it loaded. It stays loaded for the life of the process.
+pub(crate) fn load_library(path: &str) -> Result<(), String> {
+    let path = CString::new(path).map_err(|_| format!("{path:?} holds a nul character"))?;
+    // SAFETY: the path ends in a nul. Loading runs the library's start-up code: the library is one
+    // that the parent, which is the same program, has loaded too.
+    unsafe {
+        if !libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL).is_null() {
+            return Ok(());
+        }
+        let reason = libc::dlerror();
+        if reason.is_null() {
+            return Err("the loader gives no reason".to_owned());
+        }
+        Err(CStr::from_ptr(reason).to_string_lossy().into_owned())
+    }
+}
+
+/// Ends the process at once, whatever its threads are doing.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit(2) takes a number and does not return. Nothing of this process outlives it
+    // that would need tidying up.
+    unsafe { libc::_exit(status) }
+}
+
+/// Lets a crash end the process by its own signal: evcxr's runtime has handlers that would print a
+/// page and abort.
+pub(crate) fn default_crash_handlers() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL] {
+        // SAFETY: the default action of a signal may be set at any time.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
