@@ -2,6 +2,7 @@
 
 mod bench;
 mod browser;
+mod imports;
 mod kernel;
 mod notebooks;
 mod packages;
@@ -31,8 +32,9 @@ cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
           --twice               run every cell a second time on the same kernel
           --rerun               run cells again in other ways, interrupt one, look for what is left
           --timeout SECONDS     stop a cell that takes longer
-cargo lab test [STAGE..]        format, clippy, docs, tests, costs, release, notebooks (run and
-                                rerun), browser (the notebooks in JupyterLab); default: all
+cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, tests, costs,
+                                release, notebooks (run and rerun), browser (the notebooks in
+                                JupyterLab); default: all
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
           --check               compare with what is stored, and fail on a loss of a quarter
@@ -61,8 +63,11 @@ fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
         }
         Some("test") => {
             let stages = Stages::parse(arguments.into_iter().skip(1))?;
+            if !stages.need_set_up() {
+                return stages.run(&Workspace::find()?, None);
+            }
             let (workspace, environment) = set_up()?;
-            stages.run(&workspace, &environment)
+            stages.run(&workspace, Some(&environment))
         }
         Some("bench") => {
             let (workspace, environment) = set_up()?;
