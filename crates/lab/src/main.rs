@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod imports;
 mod kernel;
+mod llvm_lines;
 mod notebooks;
 mod packages;
 mod problem;
@@ -32,9 +33,9 @@ cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
           --twice               run every cell a second time on the same kernel
           --rerun               run cells again in other ways, interrupt one, look for what is left
           --timeout SECONDS     stop a cell that takes longer
-cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, tests, costs,
-                                release, notebooks (run and rerun), browser (the notebooks in
-                                JupyterLab); default: all
+cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, llvm-lines
+                                (how much a cell compiles), tests, costs, release, notebooks (run
+                                and rerun), browser (the notebooks in JupyterLab); default: all
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
           --check               compare with what is stored, and fail on a loss of a quarter

@@ -8,6 +8,7 @@ use std::{io, thread};
 
 use crate::browser;
 use crate::imports;
+use crate::llvm_lines;
 use crate::notebooks::Options;
 use crate::problem::{Problem, Result};
 use crate::program;
@@ -23,6 +24,7 @@ const STAGES: &[(&str, &[&str])] = &[
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
     ),
     ("docs", &["doc", "--workspace", "--no-deps"]),
+    (LLVM_LINES, &[]),
     (
         "tests",
         &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
@@ -39,10 +41,11 @@ const STAGES: &[(&str, &[&str])] = &[
 ];
 const COSTS: &str = "costs::";
 const IMPORTS: &str = "imports";
+const LLVM_LINES: &str = "llvm-lines";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
 /// What looks at sources only: neither a kernel nor Python's packages are set up for it.
-const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs"];
+const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES];
 
 /// How a stage ended, if it did not pass.
 enum Outcome {
@@ -105,6 +108,7 @@ impl Stages {
                 NOTEBOOKS => status(&mut notebooks()?),
                 BROWSER => look(workspace),
                 IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
+                LLVM_LINES => told(llvm_lines::check(workspace)),
                 _ => status(&mut cargo(workspace, environment, name, arguments)),
             };
             report.note(name, started, outcome);
