@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, script};
 
 /// Where pages go in the workspace unless a folder is named.
 const PAGES: &str = "target/notebooks";
@@ -101,7 +101,7 @@ fn is_folder(argument: &OsString) -> bool {
 
 /// The notebook runner, without arguments.
 pub(crate) fn runner(workspace: &Workspace, environment: &Environment) -> Command {
-    environment.script(&workspace.script("notebooks/run.py"))
+    environment.script(&script!(workspace, "notebooks/run.py"))
 }
 
 /// Becomes the program, so that a signal meets it and its exit status is ours.

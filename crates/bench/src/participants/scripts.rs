@@ -36,6 +36,15 @@ enum Said {
     Failed(String),
 }
 
+/// Where a script is, by its path from this crate's folder. One that has moved breaks the build, not
+/// the measurement.
+macro_rules! script {
+    ($path:literal) => {{
+        const _: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path));
+        here($path)
+    }};
+}
+
 /// A pool of Python's.
 pub(super) fn peer(name: &'static str, library: &Path) -> Result<Script> {
     let python = env::var_os(PEERS_PYTHON)
@@ -43,7 +52,7 @@ pub(super) fn peer(name: &'static str, library: &Path) -> Result<Script> {
     let mut command = Command::new(python);
     // What libraries warn of is nothing that the reader of a table can change.
     command.args(["-E", "-s", "-B", "-W", "ignore"]);
-    command.arg(here("src/peers/peers.py")).arg(name);
+    command.arg(script!("src/peers/peers.py")).arg(name);
     command.env("JOBLAB_BENCH_LOOP", library);
     start(name, command)
 }
@@ -51,8 +60,10 @@ pub(super) fn peer(name: &'static str, library: &Path) -> Result<Script> {
 /// A notebook kernel, driven with the Python that is first on PATH.
 pub(super) fn kernel(name: &'static str) -> Result<Script> {
     let mut command = Command::new("python");
-    command.args(["-E", "-s", "-B"]).arg(here("src/peers/kernel.py")).arg(name);
+    command.args(["-s", "-B"]).arg(script!("src/peers/kernel.py")).arg(name);
     command.arg(here("../joblab"));
+    // In place of the user's own.
+    command.env("PYTHONPATH", script!("../lab/src/kernel/client.py").with_file_name(""));
     start(name, command)
 }
 
