@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Result, anyhow};
 use joblab::{Figure, Measured, Timing, cost_against_size, speedup};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::problem::{Problem, Result};
 use crate::results::{Results, Row};
 use crate::who;
 
@@ -52,7 +52,7 @@ fn speedups(results: &Results) -> Result<Figure> {
         line("joblib, loky", "processes", who::JOBLIB_LOKY),
     ];
     let baseline = lines[0].1.iter().find(|point| point.n_workers == 1);
-    let baseline = baseline.ok_or_else(|| Problem::new("there is no run on one worker"))?.timing();
+    let baseline = baseline.ok_or_else(|| anyhow!("there is no run on one worker"))?.timing();
     Ok(speedup(baseline, lines)?)
 }
 
@@ -95,7 +95,7 @@ fn ratios(results: &Results) -> Result<String> {
     let height = TOP + ROW * rows.len() as i32 + 20;
     let mut svg = String::new();
     let page = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
-    draw(&page, &rows, height).map_err(|error| Problem::new(error.to_string()))?;
+    draw(&page, &rows, height)?;
     drop(page);
     Ok(svg)
 }

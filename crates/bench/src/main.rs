@@ -5,7 +5,6 @@ mod case;
 mod figures;
 mod machine;
 mod participants;
-mod problem;
 mod report;
 mod results;
 mod run;
@@ -14,8 +13,9 @@ mod who;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Result, anyhow, bail};
+
 use case::Case;
-use problem::{Problem, Result};
 use results::Results;
 
 fn main() -> ExitCode {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     procspawn::init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     bench(&arguments).unwrap_or_else(|problem| {
-        eprintln!("error: {problem}");
+        eprintln!("error: {problem:#}");
         ExitCode::FAILURE
     })
 }
@@ -34,9 +34,7 @@ fn bench(arguments: &[String]) -> Result<ExitCode> {
     let known = ["--check", "--report"];
     if let Some(wrong) = options.iter().find(|option| !known.contains(&option.as_str())) {
         let known = known.join(" and ");
-        return Err(Problem::new(format!(
-            "`cargo lab bench` has no option {wrong}; it has {known}"
-        )));
+        bail!("`cargo lab bench` has no option {wrong}; it has {known}");
     }
     let is_asked = |name: &str| options.iter().any(|option| *option == name);
     if is_asked("--report") {
@@ -66,7 +64,7 @@ fn chosen(cases: Vec<Case>, wanted: &[&String]) -> Result<Vec<Case>> {
     if let Some(wrong) = wanted.iter().find(|it| !cases.iter().any(|case| fits(case, it))) {
         let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
         let names = names.join(", ");
-        return Err(Problem::new(format!("there is no case {wrong}; the cases are {names}")));
+        bail!("there is no case {wrong}; the cases are {names}");
     }
     let is_chosen = |case: &&Case| wanted.is_empty() || wanted.iter().any(|it| fits(case, it));
     Ok(cases.iter().filter(is_chosen).cloned().collect())
@@ -96,7 +94,7 @@ fn store(results: &Results) -> Result<()> {
     figures::save(results, &folder)?;
     let readme = readme();
     let text = std::fs::read_to_string(&readme)
-        .map_err(|error| Problem::new(format!("cannot read {}: {error}", readme.display())))?;
+        .map_err(|error| anyhow!("cannot read {}: {error}", readme.display()))?;
     results::write(&readme, &report::paste(&text, results)?)?;
     eprintln!("written to {} and into {}", folder.display(), readme.display());
     Ok(())
@@ -135,7 +133,7 @@ mod tests {
         let names = |wanted: &[&str]| {
             let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
             let chosen = chosen(case::all(2), &wanted.iter().collect::<Vec<_>>())?;
-            Ok::<_, Problem>(chosen.into_iter().map(|case| case.name).collect::<Vec<_>>())
+            anyhow::Ok(chosen.into_iter().map(|case| case.name).collect::<Vec<_>>())
         };
         assert_eq!(names(&["death", "call"]).unwrap(), ["call-threads", "call-processes", "death"]);
         // One that is a name is not the beginning of others.

@@ -13,8 +13,9 @@ use std::fmt::Display;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, anyhow};
+
 use crate::case::Work;
-use crate::problem::{Problem, Result};
 use crate::who;
 
 /// The participants of a run, by name; each is started when it is asked for the first time.
@@ -63,7 +64,7 @@ impl Participants {
             who::PROCSPAWN => Box::new(procspawn::Procspawn::default()),
             #[cfg(not(feature = "measure"))]
             who::PROCSPAWN => {
-                return Err(Problem::new("build with --features measure"));
+                return Err(anyhow!("build with --features measure"));
             }
             who::EVCXR => Box::new(scripts::kernel(who::EVCXR)?),
             name if who::MACHINE.contains(&name) => Box::new(self.tools.start(name)?),
@@ -85,7 +86,7 @@ fn seconds<T, E: Display>(work: impl FnOnce() -> std::result::Result<T, E>) -> R
     let begun = Instant::now();
     let done = black_box(work());
     let took = begun.elapsed();
-    done.map(|_| took.as_secs_f64()).map_err(|error| Problem::new(error.to_string()))
+    done.map(|_| took.as_secs_f64()).map_err(|error| anyhow!("{error}"))
 }
 
 /// The same for work that cannot fail.
@@ -105,7 +106,7 @@ fn seconds_each<T, E: Display>(mut work: impl FnMut() -> std::result::Result<T, 
         // The clock is read once for so many calls.
         let some = if calls < 64 { 1 } else { 64 };
         for _ in 0..some {
-            drop(black_box(work().map_err(|error| Problem::new(error.to_string()))?));
+            drop(black_box(work().map_err(|error| anyhow!("{error}"))?));
         }
         calls += some;
     }

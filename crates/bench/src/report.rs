@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use anyhow::{Result, anyhow};
+
 use crate::case::{Floor, Unit};
-use crate::problem::{Problem, Result};
 use crate::results::{Measured, Results, Row};
 use crate::who;
 
@@ -185,9 +186,8 @@ pub(crate) fn paste(readme: &str, results: &Results) -> Result<String> {
         let (_, after) = rest.split_once(END)?;
         Some((before, after))
     });
-    let (before, after) = parts.ok_or_else(|| {
-        Problem::new(format!("the README has no place for the numbers, {BEGIN} to {END}"))
-    })?;
+    let (before, after) = parts
+        .ok_or_else(|| anyhow!("the README has no place for the numbers, {BEGIN} to {END}"))?;
     Ok(format!("{before}{BEGIN}{}{END}{after}", rows(results)))
 }
 

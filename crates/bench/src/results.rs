@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, Floor, Unit};
-use crate::problem::{Problem, Result};
 use crate::who;
 
 /// Joblab loses to a peer that takes less than it by more than the noise of a good run.
@@ -148,14 +148,13 @@ impl Results {
     pub(crate) fn load(folder: &Path) -> Result<Self> {
         let path = file(folder);
         let text = fs::read_to_string(&path)
-            .map_err(|error| Problem::new(format!("cannot read {}: {error}", path.display())))?;
+            .map_err(|error| anyhow!("cannot read {}: {error}", path.display()))?;
         serde_json::from_str(&text)
-            .map_err(|error| Problem::new(format!("{} is damaged: {error}", path.display())))
+            .map_err(|error| anyhow!("{} is damaged: {error}", path.display()))
     }
 
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        let text =
-            serde_json::to_string_pretty(self).map_err(|error| Problem::new(error.to_string()))?;
+        let text = serde_json::to_string_pretty(self)?;
         write(&file(folder), &(text + "\n"))
     }
 }
@@ -165,8 +164,7 @@ fn file(folder: &Path) -> PathBuf {
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text)
-        .map_err(|error| Problem::new(format!("cannot write {}: {error}", path.display())))
+    fs::write(path, text).map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
 }
 
 #[cfg(test)]

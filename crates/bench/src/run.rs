@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+
 use crate::case::Case;
 use crate::machine;
 use crate::participants::Participants;
-use crate::problem::Result;
 use crate::report;
 use crate::results::{Measured, Results, Row};
 use crate::who;

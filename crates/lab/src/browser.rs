@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::problem::{Problem, Result};
 use crate::program;
 use crate::python::Environment;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, script};
 
 /// Names of browsers that the test can drive.
 const BROWSERS: &[&str] =
@@ -23,7 +23,7 @@ pub(crate) fn command(workspace: &Workspace, browser: &Path) -> Result<Command> 
     let environment = Environment::for_tests(workspace)?;
     let lab = env::current_exe()
         .map_err(|error| Problem::new(format!("cannot tell which program this is: {error}")))?;
-    let mut command = environment.script(&workspace.script("browser/check.py"));
+    let mut command = environment.script(&script!(workspace, "browser/check.py"));
     command
         .arg("--lab")
         .arg(lab)

@@ -2,7 +2,10 @@
 
 mod bench;
 mod browser;
+mod imports;
+mod jupyterlab;
 mod kernel;
+mod llvm_lines;
 mod notebooks;
 mod packages;
 mod problem;
@@ -14,7 +17,7 @@ mod workspace;
 
 use std::env;
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use notebooks::{Options, replace_self_by};
 use problem::Result;
@@ -22,17 +25,22 @@ use python::Environment;
 use test::Stages;
 use workspace::Workspace;
 
-const USAGE: &str = "\
+const LAB: &str = "\
 cargo lab [OPTIONS..]           set up what is missing and open JupyterLab on the first notebook;
                                 the options are JupyterLab's, as in --no-browser --port 9999
+                                (--help-all lists them)";
+const RUN: &str = "\
 cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
           --write               store their outputs
           --html [DIR]          write them as a small site to read (default: target/notebooks)
           --twice               run every cell a second time on the same kernel
           --rerun               run cells again in other ways, interrupt one, look for what is left
-          --timeout SECONDS     stop a cell that takes longer
-cargo lab test [STAGE..]        format, clippy, docs, tests, costs, release, notebooks (run and
-                                rerun), browser (the notebooks in JupyterLab); default: all
+          --timeout SECONDS     stop a cell that takes longer";
+const TEST: &str = "\
+cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, llvm-lines
+                                (how much a cell compiles), tests, costs, release, notebooks (run
+                                and rerun), browser (the notebooks in JupyterLab); default: all";
+const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
           --check               compare with what is stored, and fail on a loss of a quarter
@@ -48,12 +56,12 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
+    if let Some(help) = help(&arguments) {
+        println!("{help}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let command = arguments.first().and_then(|argument| argument.to_str());
     match command {
-        Some("help" | "--help" | "-h") => {
-            println!("{USAGE}");
-            Ok(ExitCode::SUCCESS)
-        }
         Some("run") => {
             let options = Options::parse(arguments.into_iter().skip(1))?;
             let (workspace, environment) = set_up()?;
@@ -61,19 +69,42 @@ fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
         }
         Some("test") => {
             let stages = Stages::parse(arguments.into_iter().skip(1))?;
+            if !stages.need_set_up() {
+                return stages.run(&Workspace::find()?, None);
+            }
             let (workspace, environment) = set_up()?;
-            stages.run(&workspace, &environment)
+            stages.run(&workspace, Some(&environment))
         }
         Some("bench") => {
+            let options = bench::Options::parse(arguments.into_iter().skip(1))?;
             let (workspace, environment) = set_up()?;
-            bench::run(arguments.into_iter().skip(1), &workspace, &environment)
+            bench::run(options, &workspace, &environment)
         }
         _ => {
+            jupyterlab::check(&arguments)?;
             let (workspace, environment) = set_up()?;
-            trust(&workspace, &environment);
-            Err(replace_self_by(jupyterlab(&workspace, &environment, arguments)))
+            jupyterlab::trust(&workspace, &environment);
+            Err(replace_self_by(jupyterlab::command(&workspace, &environment, arguments)))
         }
     }
+}
+
+/// What to print for somebody who asks for help: on the command that is named, or on all of them.
+fn help(arguments: &[OsString]) -> Option<String> {
+    let mut words = arguments.iter().map_while(|it| it.to_str()).take_while(|it| *it != "--");
+    let first = words.next()?;
+    let is_asked = |word: &str| matches!(word, "--help" | "-h");
+    if first != "help" && !is_asked(first) && !words.clone().any(is_asked) {
+        return None;
+    }
+    let of = |word| match word {
+        "run" => Some(RUN),
+        "test" => Some(TEST),
+        "bench" => Some(BENCH),
+        _ => None,
+    };
+    let named = of(first).or_else(|| of(words.next()?));
+    Some(named.map_or_else(|| [LAB, RUN, TEST, BENCH].join("\n"), str::to_owned))
 }
 
 /// Finds what the notebooks need and makes what is missing.
@@ -82,29 +113,4 @@ fn set_up() -> Result<(Workspace, Environment)> {
     let environment = Environment::find_or_make(&workspace)?;
     kernel::set_up(&workspace, &environment)?;
     Ok((workspace, environment))
-}
-
-/// Lets JupyterLab show the figures that are stored in our notebooks: it shows none of a notebook
-/// that it has not seen before. Whoever calls us runs our code anyway.
-fn trust(workspace: &Workspace, environment: &Environment) {
-    let mut command = environment.command();
-    command.args(["-m", "jupyter", "trust"]).args(workspace.notebooks());
-    // Without it figures are shown after a run, as in any notebook that came from elsewhere.
-    let _ = command.output();
-}
-
-/// JupyterLab with the whole workspace in its file browser and the first notebook open. What the
-/// options say comes after what we say, and so wins.
-fn jupyterlab(workspace: &Workspace, environment: &Environment, options: Vec<OsString>) -> Command {
-    let mut command = environment.command();
-    command.args(["-m", "jupyterlab", "--ServerApp.root_dir"]).arg(workspace.root());
-    // A kernel that died while it started is up again after three seconds, and Jupyter's server goes
-    // on asking the dead one for a minute. One that only is slow can be asked again too.
-    command.arg("--MappingKernelManager.kernel_info_timeout=10");
-    if let Some(name) = workspace.notebooks().first().and_then(|path| path.file_name()) {
-        let url = format!("/lab/tree/notebooks/{}", name.display());
-        command.args(["--LabApp.default_url", &url]);
-    }
-    command.args(options);
-    command
 }

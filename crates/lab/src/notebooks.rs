@@ -1,13 +1,16 @@
 //! `cargo lab run`: runs notebooks headless in the real kernel.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lexopt::Arg::{Long, Short, Value};
+use lexopt::Parser;
+
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, script};
 
 /// Where pages go in the workspace unless a folder is named.
 const PAGES: &str = "target/notebooks";
@@ -32,27 +35,28 @@ impl Options {
     /// Reads the arguments after `run`.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
         let mut options = Self::default();
-        let mut arguments = arguments.into_iter().peekable();
-        while let Some(argument) = arguments.next() {
-            match argument.to_str() {
-                Some("--rerun" | "--twice" | "--write") => options.flags.push(argument),
-                Some("--html") => {
-                    let folder = arguments.next_if(is_folder);
-                    options.pages = Some(folder.map_or(Pages::Usual, Pages::In));
+        let mut arguments = Parser::from_args(arguments);
+        while let Some(argument) =
+            arguments.next().map_err(|error| Problem::new(format!("`cargo lab run`: {error}")))?
+        {
+            match argument {
+                Long(flag @ ("rerun" | "twice" | "write")) => {
+                    options.flags.push(format!("--{flag}").into());
                 }
-                Some("--timeout") => {
-                    let seconds = arguments.next().filter(is_positive_number);
+                Long("html") => {
+                    let named = arguments.optional_value();
+                    let next = || arguments.try_raw_args()?.next_if(is_folder);
+                    options.pages = Some(named.or_else(next).map_or(Pages::Usual, Pages::In));
+                }
+                Long("timeout") => {
+                    let seconds = arguments.value().ok().filter(is_positive_number);
                     let seconds = seconds
                         .ok_or_else(|| Problem::new("--timeout needs a number of seconds"))?;
-                    options.flags.extend([argument, seconds]);
+                    options.flags.extend(["--timeout".into(), seconds]);
                 }
-                Some(name) if name.starts_with('-') => {
-                    return Err(Problem::new(format!(
-                        "`cargo lab run` has no option {name}; it has --write, --twice, \
-                         --rerun, --html [DIR] and --timeout SECONDS"
-                    )));
-                }
-                _ => options.notebooks.push(argument.into()),
+                Value(notebook) => options.notebooks.push(notebook.into()),
+                Long(name) => return Err(no_option(&format!("--{name}"))),
+                Short(letter) => return Err(no_option(&format!("-{letter}"))),
             }
         }
         Ok(options)
@@ -88,20 +92,27 @@ impl Options {
     }
 }
 
+fn no_option(name: &str) -> Problem {
+    Problem::new(format!(
+        "`cargo lab run` has no option {name}; it has --write, --twice, --rerun, --html [DIR] and \
+         --timeout SECONDS"
+    ))
+}
+
 fn is_positive_number(argument: &OsString) -> bool {
     let text = argument.to_str().unwrap_or_default();
     text.parse::<u32>().is_ok_and(|number| number > 0)
 }
 
 /// Whether what comes after `--html` is its folder: neither an option nor a notebook.
-fn is_folder(argument: &OsString) -> bool {
+fn is_folder(argument: &OsStr) -> bool {
     let is_notebook = Path::new(argument).extension().is_some_and(|extension| extension == "ipynb");
     !is_notebook && !argument.as_encoded_bytes().starts_with(b"-")
 }
 
 /// The notebook runner, without arguments.
 pub(crate) fn runner(workspace: &Workspace, environment: &Environment) -> Command {
-    environment.script(&workspace.script("notebooks/run.py"))
+    environment.script(&script!(workspace, "notebooks/run.py"))
 }
 
 /// Becomes the program, so that a signal meets it and its exit status is ours.
@@ -133,6 +144,16 @@ mod tests {
             let options = parse(&["--html", next]).unwrap();
             assert_eq!(options.pages, Some(Pages::Usual), "{next}");
         }
+    }
+
+    #[test]
+    fn a_value_may_stand_behind_an_equals_sign() {
+        let options = parse(&["--timeout=30", "--html=a.ipynb", "--", "--twice"]).unwrap();
+        assert_eq!(options.flags, ["--timeout", "30"]);
+        assert_eq!(options.pages, Some(Pages::In("a.ipynb".into())));
+        assert_eq!(options.notebooks, [PathBuf::from("--twice")]);
+        let problem = parse(&["--twice=2"]).unwrap_err().to_string();
+        assert!(problem.contains("--twice") && problem.contains("\"2\""), "{problem}");
     }
 
     #[test]

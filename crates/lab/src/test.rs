@@ -7,6 +7,8 @@ use std::time::Instant;
 use std::{io, thread};
 
 use crate::browser;
+use crate::imports;
+use crate::llvm_lines;
 use crate::notebooks::Options;
 use crate::problem::{Problem, Result};
 use crate::program;
@@ -16,11 +18,13 @@ use crate::workspace::Workspace;
 /// The stages, in the order of what they cost. Cargo does those that have arguments.
 const STAGES: &[(&str, &[&str])] = &[
     ("format", &["fmt", "--all", "--check"]),
+    (IMPORTS, &[]),
     (
         "clippy",
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
     ),
     ("docs", &["doc", "--workspace", "--no-deps"]),
+    (LLVM_LINES, &[]),
     (
         "tests",
         &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
@@ -36,8 +40,12 @@ const STAGES: &[(&str, &[&str])] = &[
     (BROWSER, &[]),
 ];
 const COSTS: &str = "costs::";
+const IMPORTS: &str = "imports";
+const LLVM_LINES: &str = "llvm-lines";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
+/// What looks at sources only: neither a kernel nor Python's packages are set up for it.
+const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES];
 
 /// How a stage ended, if it did not pass.
 enum Outcome {
@@ -69,13 +77,26 @@ impl Stages {
         self.0.is_empty() || self.0.iter().any(|wanted| wanted == name)
     }
 
-    /// Runs the stages; one that fails does not hide what the others find.
-    pub(crate) fn run(self, workspace: &Workspace, environment: &Environment) -> Result<ExitCode> {
+    /// Whether a kernel and Python's packages have to be there.
+    pub(crate) fn need_set_up(&self) -> bool {
+        STAGES.iter().any(|(name, _)| self.has(name) && !OF_SOURCES.contains(name))
+    }
+
+    /// Runs the stages; one that fails does not hide what the others find. The environment is there
+    /// if they need it.
+    pub(crate) fn run(
+        self,
+        workspace: &Workspace,
+        environment: Option<&Environment>,
+    ) -> Result<ExitCode> {
         let mut report = Report::default();
         let mut beside = None;
         for (name, arguments) in STAGES.iter().filter(|(name, _)| self.has(name)) {
             let started = Instant::now();
-            let notebooks = || Options::all_again().command(workspace, environment);
+            let notebooks = || match environment {
+                Some(environment) => Options::all_again().command(workspace, environment),
+                None => Err(Problem::new("notebooks need a Python environment")),
+            };
             if *name == NOTEBOOKS && self.has(BROWSER) {
                 // Both leave half of the machine idle.
                 let mut notebooks = notebooks()?;
@@ -86,10 +107,9 @@ impl Stages {
             let outcome = match *name {
                 NOTEBOOKS => status(&mut notebooks()?),
                 BROWSER => look(workspace),
-                _ => status(
-                    // The tests of Dask need its package.
-                    cargo(workspace, name, arguments).env("JOBLAB_PYTHON", environment.python()),
-                ),
+                IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
+                LLVM_LINES => told(llvm_lines::check(workspace)),
+                _ => status(&mut cargo(workspace, environment, name, arguments)),
             };
             report.note(name, started, outcome);
         }
@@ -153,9 +173,32 @@ fn shown(ended: thread::Result<io::Result<Output>>) -> std::result::Result<(), O
     if output.status.success() { Ok(()) } else { Err(Outcome::Failed) }
 }
 
-fn cargo(workspace: &Workspace, name: &str, arguments: &[&str]) -> Command {
+/// Shows what a stage of our own has to say.
+fn told(checked: Result<Vec<String>>) -> std::result::Result<(), Outcome> {
+    match checked {
+        Ok(remarks) => {
+            remarks.iter().for_each(|remark| eprintln!("{remark}"));
+            Ok(())
+        }
+        Err(problem) => {
+            eprintln!("{problem}");
+            Err(Outcome::Failed)
+        }
+    }
+}
+
+fn cargo(
+    workspace: &Workspace,
+    environment: Option<&Environment>,
+    name: &str,
+    arguments: &[&str],
+) -> Command {
     let mut cargo = program::cargo();
     cargo.args(arguments).current_dir(workspace.root());
+    if let Some(environment) = environment {
+        // The tests of Dask need its package.
+        cargo.env("JOBLAB_PYTHON", environment.python());
+    }
     if name == "docs" {
         cargo.env("RUSTDOCFLAGS", "-D warnings");
     }

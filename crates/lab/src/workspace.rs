@@ -6,6 +6,16 @@ use std::path::{Path, PathBuf};
 
 use crate::problem::{Problem, Result};
 
+/// Where a Python script of this crate is, by its path below `src`. One that has moved breaks the
+/// build, not the run.
+macro_rules! script {
+    ($workspace:expr, $path:literal) => {{
+        const _: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/", $path));
+        $workspace.root().join(concat!("crates/lab/src/", $path))
+    }};
+}
+pub(crate) use script;
+
 /// The folder that holds Cargo.toml, environment.yml and the notebooks.
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -33,11 +43,6 @@ impl Workspace {
     /// The one list of packages.
     pub(crate) fn environment_yml(&self) -> PathBuf {
         self.root.join("environment.yml")
-    }
-
-    /// A Python script of this crate.
-    pub(crate) fn script(&self, name: &str) -> PathBuf {
-        self.root.join("crates/lab/src").join(name)
     }
 
     /// A place for what `cargo lab` makes; all of it may be deleted at any time.

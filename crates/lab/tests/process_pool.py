@@ -3,8 +3,8 @@
     process_pool.py JOBLAB cells    what cells see of pools: output, functions, errors, the lock
     process_pool.py JOBLAB ends     interrupt, restart and SIGKILL while three workers compute
 
-JOBLAB is the crate's folder. Each check prints one line with what it measured; the exit status
-says whether all passed.
+JOBLAB is the crate's folder; src/kernel, where `client` is, has to be on PYTHONPATH. Each check
+prints one line with what it measured; the exit status says whether all passed.
 """
 
 import os
@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from common.kernel import Kernel, children, seconds_to_death
+from client import Kernel, children, seconds_to_death
 
 FAILED = []
 LIMIT = 1.0  # seconds; far more than what is promised, for machines that are busy

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Result, anyhow};
 use joblab::{Backend, Parallel, Run, SharedSlice, wait_loop_nogil, wait_loop_withgil};
 
 use super::scripts::{self, Script};
@@ -12,7 +13,6 @@ use super::{
     seconds_taking, skewed, touch,
 };
 use crate::case::{Work, Workers};
-use crate::problem::{Problem, Result};
 use crate::who;
 
 pub(super) struct Joblab {
@@ -47,7 +47,7 @@ impl Joblab {
         if self.kernel.is_none() {
             self.kernel = Some(scripts::kernel(who::JOBLAB)?);
         }
-        self.kernel.as_mut().ok_or_else(|| Problem::new("no kernel"))
+        self.kernel.as_mut().ok_or_else(|| anyhow!("no kernel"))
     }
 }
 

@@ -7,9 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use anyhow::{Result, anyhow, bail};
+
 use super::{Answer, Participant, seconds, seconds_each};
 use crate::case::Work;
-use crate::problem::{Problem, Result};
 use crate::who;
 
 /// The loop in C, as a program and as a library for Python's peers.
@@ -25,18 +26,18 @@ impl Tools {
         let folder = std::env::current_exe()
             .ok()
             .and_then(|program| Some(program.parent()?.join("joblab-bench-tools")))
-            .ok_or_else(|| Problem::new("this program does not know where it is"))?;
+            .ok_or_else(|| anyhow!("this program does not know where it is"))?;
         let source = folder.join("loop.c");
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(&source, include_str!("../loop.c")))
-            .map_err(|error| Problem::new(format!("cannot write {}: {error}", source.display())))?;
+            .map_err(|error| anyhow!("cannot write {}: {error}", source.display()))?;
         let (program, library) = (folder.join("loop"), folder.join("libloop.so"));
         for (path, options) in [(&program, &[][..]), (&library, &["-shared", "-fPIC"][..])] {
             let mut cc = Command::new("cc");
             cc.arg("-O3").args(options).arg(&source).arg("-o").arg(path).arg("-lm");
             if !cc.status().is_ok_and(|status| status.success()) {
                 let remedy = "a C compiler called `cc` is needed (Debian: build-essential)";
-                return Err(Problem::new(format!("cannot compile the loop in C: {remedy}")));
+                bail!("cannot compile the loop in C: {remedy}");
             }
         }
         let version = Command::new("cc").arg("--version").output();
@@ -74,12 +75,12 @@ impl Participant for Machine {
         let value = match (&mut self.what, work) {
             (What::Loop(program), Work::Loop { n }) => {
                 let answer = program.ask(&n.to_string())?;
-                answer.trim().parse().map_err(|_| Problem::new("the loop in C gave no number"))?
+                answer.trim().parse().map_err(|_| anyhow!("the loop in C gave no number"))?
             }
             (What::PingPong(process), _) => process.round_trip()?,
             (What::Copy, Work::Argument { bytes, .. }) => {
                 let numbers = vec![0.5_f64; bytes / 8];
-                seconds_each(|| Ok::<_, Problem>(numbers.clone()))?
+                seconds_each(|| anyhow::Ok(numbers.clone()))?
             }
             (What::ProcessStart, _) => seconds(|| Command::new("true").status())?,
             _ => return Ok(None),
@@ -108,11 +109,10 @@ impl Pipe {
     pub(super) fn to(mut command: Command) -> Result<Self> {
         let name = command.get_program().display().to_string();
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child =
-            child.map_err(|error| Problem::new(format!("cannot start {name}: {error}")))?;
+        let mut child = child.map_err(|error| anyhow!("cannot start {name}: {error}"))?;
         match (child.stdin.take(), child.stdout.take()) {
             (input, Some(output)) => Ok(Pipe { child, input, output: BufReader::new(output) }),
-            _ => Err(Problem::new("a child without pipes")),
+            _ => Err(anyhow!("a child without pipes")),
         }
     }
 
@@ -120,7 +120,7 @@ impl Pipe {
         let written = self.input.as_mut().map(|input| writeln!(input, "{line}"));
         match written {
             Some(Ok(())) => self.read(),
-            _ => Err(Problem::new("a participant has ended before its time")),
+            _ => Err(anyhow!("a participant has ended before its time")),
         }
     }
 
@@ -128,7 +128,7 @@ impl Pipe {
         let mut answer = String::new();
         match self.output.read_line(&mut answer) {
             Ok(1..) => Ok(answer),
-            _ => Err(Problem::new("a participant has ended without an answer")),
+            _ => Err(anyhow!("a participant has ended without an answer")),
         }
     }
 }
@@ -156,11 +156,11 @@ impl PingPong {
             cat.stdin(OwnedFd::from(theirs)).stdout(OwnedFd::from(output));
             Ok::<_, std::io::Error>(PingPong { child: cat.spawn()?, socket: Some(ours) })
         };
-        start().map_err(|error| Problem::new(format!("cannot start cat: {error}")))
+        start().map_err(|error| anyhow!("cannot start cat: {error}"))
     }
 
     fn round_trip(&mut self) -> Result<f64> {
-        let socket = self.socket.as_mut().ok_or_else(|| Problem::new("no socket"))?;
+        let socket = self.socket.as_mut().ok_or_else(|| anyhow!("no socket"))?;
         let mut bytes = [7; 16];
         seconds_each(|| socket.write_all(&bytes).and_then(|()| socket.read_exact(&mut bytes)))
     }

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use anyhow::Result;
 use joblab::wait_loop_nogil;
 use procspawn::{Pool, SpawnError};
 use serde::Serialize;
@@ -14,7 +15,6 @@ use super::{
     touch,
 };
 use crate::case::Work;
-use crate::problem::{Problem, Result};
 use crate::who;
 
 #[derive(Default)]
@@ -46,13 +46,9 @@ where
 }
 
 fn make(n_jobs: usize) -> Result<Pool> {
-    let pool = Pool::new(n_jobs).map_err(problem)?;
-    map(&pool, wait_loop_nogil, vec![200; 2 * n_jobs]).map_err(problem)?;
+    let pool = Pool::new(n_jobs)?;
+    map(&pool, wait_loop_nogil, vec![200; 2 * n_jobs])?;
     Ok(pool)
-}
-
-fn problem(error: SpawnError) -> Problem {
-    Problem::new(error.to_string())
 }
 
 impl Procspawn {

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use anyhow::Result;
 use joblab::wait_loop_nogil;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Answer, Participant, locked, same, seconds, seconds_each, seconds_of, skewed};
 use crate::case::Work;
-use crate::problem::{Problem, Result};
 use crate::who;
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Rayon(HashMap<usize, ThreadPool>);
 
 fn make(n_jobs: usize) -> Result<ThreadPool> {
     let pool = ThreadPoolBuilder::new().num_threads(n_jobs).build();
-    pool.map_err(|error| Problem::new(error.to_string()))
+    Ok(pool?)
 }
 
 /// One by one, so that a long task holds up no others.
@@ -44,7 +44,7 @@ impl Participant for Rayon {
             Work::Tutorial { tasks, n, .. } => {
                 seconds_of(|| map_single(pool, wait_loop_nogil, vec![n; tasks]))
             }
-            Work::Call { .. } => seconds_each(|| Ok::<_, Problem>(call(pool)))?,
+            Work::Call { .. } => seconds_each(|| anyhow::Ok(call(pool)))?,
             Work::Empty { tasks, batched: true, .. } => {
                 let all = 0..tasks as u64;
                 let run = || pool.install(|| all.into_par_iter().map(same).collect::<Vec<_>>());

@@ -4,12 +4,12 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Result, anyhow};
 use serde::Deserialize;
 
 use super::machine::Pipe;
 use super::{Answer, Participant};
 use crate::case::Work;
-use crate::problem::{Problem, Result};
 use crate::who;
 
 /// Names the Python that has the peers' packages.
@@ -36,15 +36,23 @@ enum Said {
     Failed(String),
 }
 
+/// Where a script is, by its path from this crate's folder. One that has moved breaks the build, not
+/// the measurement.
+macro_rules! script {
+    ($path:literal) => {{
+        const _: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path));
+        here($path)
+    }};
+}
+
 /// A pool of Python's.
 pub(super) fn peer(name: &'static str, library: &Path) -> Result<Script> {
-    let python = env::var_os(PEERS_PYTHON).ok_or_else(|| {
-        Problem::new(format!("{PEERS_PYTHON} names no Python: use cargo lab bench"))
-    })?;
+    let python = env::var_os(PEERS_PYTHON)
+        .ok_or_else(|| anyhow!("{PEERS_PYTHON} names no Python: use cargo lab bench"))?;
     let mut command = Command::new(python);
     // What libraries warn of is nothing that the reader of a table can change.
     command.args(["-E", "-s", "-B", "-W", "ignore"]);
-    command.arg(here("src/peers/peers.py")).arg(name);
+    command.arg(script!("src/peers/peers.py")).arg(name);
     command.env("JOBLAB_BENCH_LOOP", library);
     start(name, command)
 }
@@ -52,8 +60,10 @@ pub(super) fn peer(name: &'static str, library: &Path) -> Result<Script> {
 /// A notebook kernel, driven with the Python that is first on PATH.
 pub(super) fn kernel(name: &'static str) -> Result<Script> {
     let mut command = Command::new("python");
-    command.args(["-E", "-s", "-B"]).arg(here("src/peers/kernel.py")).arg(name);
+    command.args(["-s", "-B"]).arg(script!("src/peers/kernel.py")).arg(name);
     command.arg(here("../joblab"));
+    // In place of the user's own.
+    command.env("PYTHONPATH", script!("../lab/src/kernel/client.py").with_file_name(""));
     start(name, command)
 }
 
@@ -68,19 +78,19 @@ fn start(name: &'static str, command: Command) -> Result<Script> {
     let mut pipe = Pipe::to(command)?;
     let hello = pipe.read()?;
     let hello = serde_json::from_str(&hello)
-        .map_err(|_| Problem::new(format!("{name} did not start: it said {hello}")))?;
+        .map_err(|_| anyhow!("{name} did not start: it said {hello}"))?;
     Ok(Script { name, pipe, hello, is_open: false })
 }
 
 impl Participant for Script {
     fn run(&mut self, work: &Work) -> Result<Option<Answer>> {
         self.is_open = true;
-        let case = serde_json::to_string(work).map_err(|error| Problem::new(error.to_string()))?;
+        let case = serde_json::to_string(work)?;
         let answer = self.pipe.ask(&case)?;
         match serde_json::from_str(&answer) {
             Ok(Said::Value(value)) => Ok(value.map(|value| vec![(self.name, value)])),
-            Ok(Said::Failed(why)) => Err(Problem::new(format!("{}: {why}", self.name))),
-            Err(_) => Err(Problem::new(format!("{} said {answer}", self.name))),
+            Ok(Said::Failed(why)) => Err(anyhow!("{}: {why}", self.name)),
+            Err(_) => Err(anyhow!("{} said {answer}", self.name)),
         }
     }
 

@@ -1,6 +1,8 @@
 """The notebook kernel, with joblab or without. Reads cases from stdin and answers as peers.py does.
 
     python kernel.py WHO JOBLAB_FOLDER
+
+`client` is crates/lab's: whoever starts this puts its folder on PYTHONPATH.
 """
 
 import importlib.metadata
@@ -12,9 +14,7 @@ import time
 from pathlib import Path
 
 from answers import serve
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "lab" / "tests" / "common"))
-from kernel import STARTUP_SECONDS, Kernel  # noqa: E402
+from client import STARTUP_SECONDS, Kernel
 
 ALONE = """\
 :dep plotters = { version = "0.3.7", default-features = false, features = ["evcxr"] }

@@ -1,5 +1,6 @@
 """JupyterLab as `cargo lab` starts it, and the processes that it leads to."""
 
+import contextlib
 import json
 import os
 import re
@@ -64,6 +65,9 @@ class Server:
         for pid in self.processes():
             kill(pid, signal.SIGKILL)
         self._process.wait()
+        # What still writes while it ends would keep the folder.
+        with contextlib.suppress(Failure):
+            until(lambda: not self.processes(), SHUTDOWN_SECONDS, "what was killed is gone")
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _folder(self, name):

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from census import census
+from scratch import remove
 
 STARTUP_SECONDS = 180
 # How long the last lines on stderr may take, and those of a cell that ended the filter too.
@@ -138,7 +138,7 @@ class Session(NotebookClient):
         if self.km is not None and self.km.has_kernel:
             # This kills the kernel's process group.
             await self.km.shutdown_kernel(now=True)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        await remove(self._scratch)
 
     async def run(self, cell, index):
         """Runs a cell; returns what went wrong, or None."""

@@ -42,8 +42,26 @@ fn only_the_browser_test_fetches_what_only_it_needs() {
 fn a_wrong_stage_is_named_with_the_right_ones() {
     let machine = Machine::fresh("wrong-stage");
     let call = machine.lab(&["test", "notebook"]);
-    let message = "error: `cargo lab test` has no stage notebook; it has format, clippy, docs, \
-                   tests, costs, release, notebooks, browser";
+    let message = "error: `cargo lab test` has no stage notebook; it has format, imports, clippy, \
+                   docs, llvm-lines, tests, costs, release, notebooks, browser";
     assert_eq!(call.stderr.trim_end(), message);
     assert!(!call.succeeded && !machine.path(".lab").exists());
+}
+
+#[test]
+fn stages_that_look_at_sources_need_no_set_up() {
+    let machine = Machine::fresh("sources");
+    fs::create_dir_all(machine.path("crates/joblab/src")).unwrap();
+    machine.write("crates/joblab/src/lib.rs", "mod a; mod b;");
+    machine.write("crates/joblab/src/a.rs", "use crate::b::B;");
+    machine.write("crates/joblab/src/b.rs", "");
+    assert!(machine.lab(&["test", "imports", "format"]).succeeded);
+    machine.write("crates/joblab/src/b.rs", "use crate::a::A;");
+    let call = machine.lab(&["test", "imports"]);
+    assert!(
+        !call.succeeded && call.stderr.contains("circle: a.rs -> b.rs -> a.rs"),
+        "{}",
+        call.stderr
+    );
+    assert!(!machine.path(".lab").exists());
 }

@@ -18,6 +18,7 @@ pub(crate) struct Machine {
 /// What a call of `cargo lab` did.
 pub(crate) struct Call {
     pub(crate) succeeded: bool,
+    pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
@@ -158,7 +159,8 @@ impl Call {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
         let output = child.wait_with_output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        Self { succeeded: output.status.success(), stderr }
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        Self { succeeded: output.status.success(), stdout, stderr }
     }
 }

@@ -34,10 +34,51 @@ fn jupyterlab_gets_its_options_and_the_first_notebook() {
 #[test]
 fn help_and_wrong_options_need_no_set_up() {
     let machine = Machine::fresh("help");
-    assert!(machine.lab(&["--help"]).succeeded);
-    let call = machine.lab(&["run", "--twise"]);
-    assert!(!call.succeeded && call.stderr.contains("no option --twise"), "{}", call.stderr);
+    let commands = ["cargo lab [", "cargo lab run [", "cargo lab test [", "cargo lab bench ["];
+    for (arguments, told) in [
+        (&["--help"][..], &commands[..]),
+        (&["-h"], &commands),
+        (&["help"], &commands),
+        (&["--no-browser", "--help"], &commands),
+        (&["run", "--help"], &commands[1..2]),
+        (&["run", "some.ipynb", "-h"], &commands[1..2]),
+        (&["help", "run"], &commands[1..2]),
+        (&["test", "--help"], &commands[2..3]),
+        (&["bench", "--inside", "--help"], &commands[3..]),
+    ] {
+        let call = machine.lab(arguments);
+        assert!(call.succeeded, "{arguments:?}: {}", call.stderr);
+        let found = commands.iter().filter(|command| call.stdout.contains(**command));
+        assert!(found.eq(told), "{arguments:?}: {}", call.stdout);
+    }
+    for (arguments, why) in [
+        (["run", "--twise"], "`cargo lab run` has no option --twise"),
+        (["test", "--twise"], "`cargo lab test` has no stage --twise"),
+        (["bench", "--chek"], "`cargo lab bench` has no option --chek; it has --check, --report"),
+    ] {
+        let call = machine.lab(&arguments);
+        assert!(!call.succeeded && call.stderr.contains(why), "{}", call.stderr);
+    }
     assert!(!machine.path(".lab").exists());
+}
+
+#[test]
+fn root_is_told_what_to_pass_before_the_set_up() {
+    let machine = Machine::fresh("root");
+    machine.program("bin/id", "echo 0");
+    machine.fails_with(
+        "JupyterLab does not start for root unless it is told to: cargo lab --allow-root",
+    );
+    assert!(!machine.path(".lab").exists());
+    for options in [["--allow-root"], ["--ServerApp.allow_root=True"], ["--version"]] {
+        assert!(machine.lab(&options).succeeded, "{options:?}");
+        let opened = fs::read_to_string(machine.path("opened")).unwrap();
+        assert!(opened.trim_end().ends_with(options[0]), "{opened}");
+    }
+    // What opens no JupyterLab is for everybody.
+    assert!(machine.lab(&["run", "notebooks/01-first.ipynb"]).succeeded);
+    machine.program("bin/id", "echo 1000");
+    machine.works();
 }
 
 #[test]
