@@ -14,7 +14,7 @@ mod results;
 mod tasks;
 
 pub use self::cancel::CancelToken;
-pub(crate) use self::engine::Engine;
+pub(crate) use self::engine::Setup;
 pub(crate) use self::options::Options;
 pub use self::progress::Progress;
 pub(crate) use self::results::{Ordered, Unordered, run, try_run};

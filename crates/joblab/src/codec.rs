@@ -38,9 +38,16 @@ pub(crate) struct Written {
 
 /// Writes a value into bytes of its own.
 pub(crate) fn write<T: Serialize + 'static>(value: &T) -> Result<Written, String> {
+    written_by(&mut |sink| append(value, sink))
+}
+
+/// What `write` writes.
+pub(crate) fn written_by(
+    write: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), String>,
+) -> Result<Written, String> {
     let (mut bytes, mut attachments) = (Vec::new(), Vec::new());
     shared::collecting(&mut attachments, || {
-        carried(&mut || append(value, &mut Sink::growing(&mut bytes)))
+        carried(&mut || write(&mut Sink::growing(&mut bytes)))
     })?;
     Ok(Written { bytes, attachments })
 }

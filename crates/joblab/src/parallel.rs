@@ -11,7 +11,7 @@ pub use self::shared_mem::SharedMem;
 pub use self::with_state::WithState;
 use crate::backend::{self, Backend, CALLER, Choice};
 use crate::batch::{Fallible, Function, MAX_DEPTH, Nesting};
-use crate::call::{self, Calls, CancelToken, Engine, Options, Ordered, Progress, Unordered};
+use crate::call::{self, Calls, CancelToken, Options, Ordered, Progress, Setup, Unordered};
 use crate::error::Error;
 use crate::measure::Run;
 use crate::pool::{Pool, SharedMemory, Workers};
@@ -173,8 +173,8 @@ impl Parallel {
     /// others start. The error has the results of those that had finished; the pool can be used
     /// again.
     pub fn run<I: IntoIterator<Item: Task>>(&self, tasks: I) -> Result<Run<Output<I>>, Error> {
-        let (engine, mut tasks) = self.call(calls(tasks), false)?;
-        call::run(engine, &mut tasks)
+        let (setup, mut tasks) = self.call(calls(tasks), false)?;
+        call::run(setup, &mut tasks)
     }
 
     /// Runs `f` on every input: [`run`](Self::run) for a list of calls of one function.
@@ -187,8 +187,8 @@ impl Parallel {
         inputs: impl IntoIterator<Item = A>,
     ) -> Result<Run<R>, Error> {
         let tasks = inputs.into_iter().map(|input| (f, input));
-        let (engine, mut tasks) = self.call(tasks, false)?;
-        call::run(engine, &mut tasks)
+        let (setup, mut tasks) = self.call(tasks, false)?;
+        call::run(setup, &mut tasks)
     }
 
     /// Runs `f` on every input, and stops at the first that returns an `Err`.
@@ -219,8 +219,8 @@ impl Parallel {
         E: Data + Debug,
     {
         let tasks = inputs.into_iter().map(|input| (Fallible(f), input));
-        let (engine, mut tasks) = self.call(tasks, false)?;
-        call::try_run::<T, E>(engine, &mut tasks)
+        let (setup, mut tasks) = self.call(tasks, false)?;
+        call::try_run::<T, E>(setup, &mut tasks)
     }
 
     /// Runs tasks as the iterator is asked for their results, which come in the order of the list. A
@@ -245,7 +245,7 @@ impl Parallel {
         &self,
         tasks: I,
     ) -> Result<impl Iterator<Item = Result<Output<I>, Error>> + use<'_, I>, Error> {
-        self.call(calls(tasks), true).map(|(engine, tasks)| Ordered::new(engine, tasks))
+        self.call(calls(tasks), true).map(|(setup, tasks)| Ordered::new(setup, tasks))
     }
 
     /// Like [`iter`](Self::iter), with results as they become ready, each with its task's index.
@@ -256,7 +256,7 @@ impl Parallel {
         &self,
         tasks: I,
     ) -> Result<impl Iterator<Item = Result<(usize, Output<I>), Error>> + use<'_, I>, Error> {
-        self.call(calls(tasks), true).map(|(engine, tasks)| Unordered::new(engine, tasks))
+        self.call(calls(tasks), true).map(|(setup, tasks)| Unordered::new(setup, tasks))
     }
 
     fn call<I, F, A, R>(&self, tasks: I, keep_going: bool) -> Result<CallOf<'_, I, F, A, R>, Error>
@@ -267,18 +267,17 @@ impl Parallel {
         R: Data,
     {
         let (workers, nesting) = self.enter()?;
-        let keeps = self.options.retries > 0;
-        let engine = self.engine(workers, nesting, keep_going);
-        Ok((engine, Calls::new(workers, tasks, keeps)))
+        Ok((self.setup(workers, nesting, keep_going), Calls::new(workers, tasks)))
     }
 
-    fn engine<'p>(
+    fn setup<'p>(
         &'p self,
         workers: &'p dyn Workers,
         nesting: Nesting,
         keep_going: bool,
-    ) -> Engine<'p> {
-        Engine::new(workers, self.choice.name(), nesting, &self.options, keep_going)
+    ) -> Setup<'p> {
+        let (backend, options) = (self.choice.name(), &self.options);
+        Setup { workers, backend, nesting, options, keep_going }
     }
 
     /// The workers, started by the first caller, and where their tasks are.
@@ -349,7 +348,7 @@ fn calls<I: IntoIterator<Item: Task>>(tasks: I) -> impl Iterator<Item = Pair<I>>
     })
 }
 
-type CallOf<'p, I, F, A, R> = (Engine<'p>, Calls<'p, I, F, A, R>);
+type CallOf<'p, I, F, A, R> = (Setup<'p>, Calls<'p, I, F, A, R>);
 type Pair<I> = (fn(Arg<I>) -> Output<I>, Arg<I>);
 type Arg<I> = <<I as IntoIterator>::Item as Task>::Arg;
 type Output<I> = <<I as IntoIterator>::Item as Task>::Output;

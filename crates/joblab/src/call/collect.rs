@@ -2,10 +2,17 @@
 //! they come. What a result is, nobody here knows: a batch's results are one value.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::batch::Results;
 use crate::error::Error;
 use crate::measure::TaskRecord;
+
+/// Takes results, of which it knows the type.
+pub(super) trait Take {
+    /// Takes the next results of a batch: those of these tasks. `succeeded` is whether the tasks have.
+    fn take(&mut self, tasks: Range<usize>, succeeded: bool, results: &mut Results);
+}
 
 /// Takes what the engine gives.
 pub(super) trait Collect {
@@ -23,20 +30,19 @@ pub(super) trait Collect {
 }
 
 /// Tasks that follow each other in the list, and whose results do so in their batch.
-pub(super) struct Segment {
-    pub(super) first: usize,
-    pub(super) tasks: usize,
+struct Segment {
+    tasks: Range<usize>,
     /// The place of their batch.
-    pub(super) batch: usize,
+    batch: usize,
     /// Whether the tasks have succeeded.
-    pub(super) counts: bool,
+    succeeded: bool,
 }
 
 /// All outcomes of a call.
 #[derive(Default)]
 pub(super) struct All {
-    pub(super) batches: Vec<Results>,
-    pub(super) segments: Vec<Segment>,
+    batches: Vec<Results>,
+    segments: Vec<Segment>,
     pub(super) records: Vec<Option<TaskRecord>>,
     /// The first failure of a task.
     pub(super) failure: Option<Error>,
@@ -47,6 +53,14 @@ impl All {
     pub(super) fn for_tasks(expected: usize) -> Self {
         All { records: Vec::with_capacity(expected.min(1 << 20)), ..All::default() }
     }
+
+    /// Gives all results to `taken`, in the order of the list.
+    pub(super) fn give_to(&mut self, taken: &mut dyn Take) {
+        self.segments.sort_unstable_by_key(|segment| segment.tasks.start);
+        for Segment { tasks: range, batch, succeeded } in self.segments.drain(..) {
+            taken.take(range, succeeded, &mut self.batches[batch]);
+        }
+    }
 }
 
 impl Collect for All {
@@ -55,7 +69,7 @@ impl Collect for All {
     }
 
     fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool) {
-        let counts = outcome.is_ok();
+        let succeeded = outcome.is_ok();
         match outcome {
             Ok(record) => {
                 if self.records.len() <= index {
@@ -74,19 +88,19 @@ impl Collect for All {
         match self.segments.last_mut() {
             Some(last)
                 if last.batch == batch
-                    && last.first + last.tasks == index
-                    && last.counts == counts =>
+                    && last.tasks.end == index
+                    && last.succeeded == succeeded =>
             {
-                last.tasks += 1;
+                last.tasks.end += 1;
             }
-            _ => self.segments.push(Segment { first: index, tasks: 1, batch, counts }),
+            _ => self.segments.push(Segment { tasks: index..index + 1, batch, succeeded }),
         }
     }
 }
 
 /// How a task ended, for a consumer that takes one after the other.
-pub(super) struct Outcome {
-    pub(super) index: usize,
+struct Outcome {
+    index: usize,
     /// The number of the batch that the result is in.
     batch: usize,
     has_result: bool,
@@ -121,46 +135,32 @@ impl Queue {
         matches!(self.ready.front(), Some(Some(_)))
     }
 
-    /// The next outcome, if it is there: its result, of which `take` knows the type.
-    pub(super) fn take<R>(
-        &mut self,
-        take: impl FnOnce(&mut Results) -> Option<R>,
-    ) -> Option<(usize, Result<R, Error>)> {
+    /// Takes the next outcome, if it is there. `taken` is given its result.
+    pub(super) fn take(&mut self, taken: &mut dyn Take) -> Option<(usize, Result<(), Error>)> {
         let outcome = if self.is_ready() { self.ready.pop_front()?? } else { return None };
         self.next += 1;
-        Some((outcome.index, self.result_of(outcome, take)))
+        let index = outcome.index;
+        Some((index, self.result_of(outcome, taken)))
     }
 
-    /// Those behind a gap that will not be filled.
-    pub(super) fn take_behind_gap<R>(
-        &mut self,
-        take: impl Fn(&mut Results) -> Option<R>,
-    ) -> Vec<(usize, R)> {
-        let ready = std::mem::take(&mut self.ready);
-        let mut finished = Vec::new();
-        for outcome in ready.into_iter().flatten() {
-            let index = outcome.index;
-            finished.extend(self.result_of(outcome, &take).ok().map(|result| (index, result)));
-        }
-        finished
-    }
-
-    fn result_of<R>(
-        &mut self,
-        outcome: Outcome,
-        take: impl FnOnce(&mut Results) -> Option<R>,
-    ) -> Result<R, Error> {
-        let result = if outcome.has_result { take(self.batch_of(&outcome)) } else { None };
-        self.leave(outcome.batch);
-        match (outcome.error, result) {
-            (None, Some(result)) => Ok(result),
-            (Some(error), _) => Err(error),
-            (None, None) => Err(Error::lost(outcome.index)),
+    /// Takes all that is behind a gap which will not be filled.
+    pub(super) fn take_behind_gap(&mut self, taken: &mut dyn Take) {
+        for outcome in std::mem::take(&mut self.ready).into_iter().flatten() {
+            let _ = self.result_of(outcome, taken);
         }
     }
 
-    fn batch_of(&mut self, outcome: &Outcome) -> &mut Results {
-        let batch = &mut self.batches[outcome.batch - self.first_batch];
+    fn result_of(&mut self, outcome: Outcome, taken: &mut dyn Take) -> Result<(), Error> {
+        let Outcome { index, batch, has_result, error } = outcome;
+        if has_result {
+            taken.take(index..index + 1, error.is_none(), self.batch_of(batch));
+        }
+        self.leave(batch);
+        error.map_or(Ok(()), Err)
+    }
+
+    fn batch_of(&mut self, batch: usize) -> &mut Results {
+        let batch = &mut self.batches[batch - self.first_batch];
         &mut batch.as_mut().expect("it stays until all of its outcomes are taken").0
     }
 

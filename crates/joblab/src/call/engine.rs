@@ -11,10 +11,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::batch_size::BatchSize;
 use super::cancel::Watch;
-use super::collect::{All, Collect, Queue};
+use super::collect::{All, Collect, Queue, Take};
 use super::options::Options;
 use super::progress::{Counts, Reporter};
-use super::tasks::Tasks;
+use super::tasks::{Keeper, Tasks};
 use crate::batch::{
     CallShared, Completion, Ended as BatchEnded, Event, Failure, Finished, Nesting, Reply,
     ResultReader, Rules,
@@ -38,6 +38,7 @@ pub(crate) struct Engine<'p> {
     stopwatch: Stopwatch,
     batch_size: BatchSize,
     counts: Counts,
+    keeper: Keeper,
     /// Tasks to be handed out once more, each in a batch of its own.
     again: Vec<usize>,
     /// How often tasks have failed, where they may be tried again.
@@ -61,15 +62,33 @@ pub(super) struct Ended {
     pub(super) n_workers: usize,
 }
 
+/// What a call is to be made with.
+pub(crate) struct Setup<'p> {
+    pub(crate) workers: &'p dyn Workers,
+    /// The backend's name.
+    pub(crate) backend: &'p str,
+    pub(crate) nesting: Nesting,
+    pub(crate) options: &'p Options,
+    /// Whether the call goes on after a task has failed.
+    pub(crate) keep_going: bool,
+}
+
+/// Runs a call to its end, or to the first failure: then what runs is stopped, or, where the pool
+/// cannot do that, waited for. What has succeeded is given to `taken` in both cases.
+pub(super) fn run_to_end(
+    setup: Setup<'_>,
+    tasks: &mut dyn Tasks,
+    taken: &mut dyn Take,
+) -> Result<Ended, Error> {
+    let mut all = All::for_tasks(tasks.remaining().unwrap_or(0));
+    let ended = Engine::new(setup).run(tasks, &mut all);
+    all.give_to(taken);
+    ended
+}
+
 impl<'p> Engine<'p> {
-    /// `keep_going`: whether the call goes on after a task has failed.
-    pub(crate) fn new(
-        workers: &'p dyn Workers,
-        backend: &str,
-        nesting: Nesting,
-        options: &'p Options,
-        keep_going: bool,
-    ) -> Self {
+    pub(super) fn new(setup: Setup<'p>) -> Self {
+        let Setup { workers, backend, nesting, options, keep_going } = setup;
         let stopwatch = Stopwatch::start();
         let (sender, events) = mpsc::channel();
         let _watch = options.cancel_token.as_ref().map(|token| {
@@ -97,6 +116,7 @@ impl<'p> Engine<'p> {
             leaves: false,
             is_over: false,
             last: None,
+            keeper: Keeper::new(options.retries > 0),
             again: Vec::new(),
             failures: HashMap::new(),
             workers,
@@ -109,13 +129,10 @@ impl<'p> Engine<'p> {
         }
     }
 
-    /// Runs the call to its end, or to the first failure: then what runs is stopped, or, where the
-    /// pool cannot do that, waited for.
-    pub(super) fn run(mut self, tasks: &mut dyn Tasks) -> (All, Result<Ended, Error>) {
-        let mut all = All::for_tasks(tasks.remaining().unwrap_or(0));
+    fn run(mut self, tasks: &mut dyn Tasks, all: &mut All) -> Result<Ended, Error> {
         let mut failure: Option<Error> = None;
         loop {
-            let advanced = self.advance(tasks, &mut all);
+            let advanced = self.advance(tasks, all);
             let (goes_on, error) = match advanced {
                 Ok(goes_on) => (goes_on, all.failure.take()),
                 Err(error) => (true, all.failure.take().or(Some(error))),
@@ -137,16 +154,15 @@ impl<'p> Engine<'p> {
             let elapsed = self.stopwatch.origin().elapsed();
             error.add(&format!("the last task that ran in a thread ended after {elapsed:.3?}"));
         }
-        all.segments.sort_unstable_by_key(|segment| segment.first);
         let records = std::mem::take(&mut all.records);
         let missing = || records.iter().position(Option::is_none);
         if let Some(error) = failure.or_else(|| missing().map(Error::lost)) {
-            return (all, Err(error));
+            return Err(error);
         }
         // All are there, so that this only takes the wrapping off, where they lie.
         let records: Vec<_> = records.into_iter().flatten().collect();
         let timing = self.stopwatch.stop(records.iter().map(|task| task.cpu).sum());
-        (all, Ok(Ended { timing, records, n_workers: self.workers.n_workers() }))
+        Ok(Ended { timing, records, n_workers: self.workers.n_workers() })
     }
 
     /// Goes on until the next outcome is ready. The error that ended the call comes last.
@@ -196,8 +212,8 @@ impl<'p> Engine<'p> {
                 BatchEnded::Elsewhere(reply) => read(tasks, &range, reply),
             });
             match ended {
-                Ok(finished) => self.take_in(range, finished, tasks, collect),
-                Err(error) => self.take_in_failure(range, error, tasks, collect),
+                Ok(finished) => self.take_in(range, finished, collect),
+                Err(error) => self.take_in_failure(range, error, collect),
             }
             if let Some(reporter) = &mut self.reporter {
                 reporter.report(&self.counts, &self.stopwatch);
@@ -231,7 +247,8 @@ impl<'p> Engine<'p> {
             // These have their room already, and results that wait behind them may have taken the
             // rest.
             if let Some(index) = self.again.pop() {
-                if tasks.submit_again(index, self.completion(index..index + 1))? {
+                if let Some(task) = self.keeper.kept(index) {
+                    tasks.submit_kept(task, &mut Some(self.completion(index..index + 1)))?;
                     self.counts.under_way += 1;
                 }
                 continue;
@@ -244,16 +261,16 @@ impl<'p> Engine<'p> {
             }
             let first = self.counts.sent_tasks;
             let size = self.batch_size.next(tasks.remaining());
-            pull(tasks, size.min(room), first)?;
+            pull(tasks, size.min(room), first, &mut self.keeper)?;
             let sent = tasks.pulled();
             if sent > 0 {
-                tasks.submit(self.completion(first..first + sent))?;
+                tasks.submit(&mut Some(self.completion(first..first + sent)))?;
                 self.count_sent(sent);
-            } else if let Some(error) = tasks.take_refusal() {
+            } else if let Some(error) = self.keeper.take_refusal() {
                 self.completion(first..first + 1).failed(error);
                 self.count_sent(1);
             }
-            self.counts.all_sent = tasks.is_at_end();
+            self.counts.all_sent = tasks.is_at_end() && !self.keeper.has_refused();
         }
         Ok(())
     }
@@ -299,13 +316,7 @@ impl<'p> Engine<'p> {
     }
 
     /// Passes on the outcomes of a batch, but for those that are tried again.
-    fn take_in(
-        &mut self,
-        range: Range<usize>,
-        finished: Finished,
-        tasks: &mut dyn Tasks,
-        collect: &mut dyn Collect,
-    ) {
+    fn take_in(&mut self, range: Range<usize>, finished: Finished, collect: &mut dyn Collect) {
         let Finished { outcomes, results, pid, thread } = finished;
         self.batch_size.learn(&outcomes.times);
         collect.batch(results);
@@ -330,7 +341,7 @@ impl<'p> Engine<'p> {
                 Some(Failure::NoState(reason)) => (Err(Error::state(index, reason)), false),
                 Some(Failure::NotCarried(reason)) => (Err(Error::result(index, reason)), false),
             };
-            self.settle(index, tasks);
+            self.settle(index);
             collect.task(index, outcome, has_result);
         }
     }
@@ -349,13 +360,7 @@ impl<'p> Engine<'p> {
 
     /// Passes on the failure of a whole batch. Where tasks travelled with the one that is to blame,
     /// they are tried again, each alone.
-    fn take_in_failure(
-        &mut self,
-        range: Range<usize>,
-        error: Error,
-        tasks: &mut dyn Tasks,
-        collect: &mut dyn Collect,
-    ) {
+    fn take_in_failure(&mut self, range: Range<usize>, error: Error, collect: &mut dyn Collect) {
         let is_retried = error.is_worker_death() && self.options.retries > 0;
         if is_retried && range.len() > 1 {
             self.again.extend(range.rev());
@@ -363,7 +368,7 @@ impl<'p> Engine<'p> {
             // None may be missing where each has its own outcome.
             let others = range.clone().skip(1).map(|index| (index, Error::lost(index)));
             for (index, error) in iter::once((range.start, error)).chain(others) {
-                self.settle(index, tasks);
+                self.settle(index);
                 collect.task(index, Err(error), false);
             }
         }
@@ -384,11 +389,9 @@ impl<'p> Engine<'p> {
     }
 
     /// A task has ended for good.
-    fn settle(&mut self, index: usize, tasks: &mut dyn Tasks) {
+    fn settle(&mut self, index: usize) {
         self.counts.done += 1;
-        if self.options.retries > 0 {
-            tasks.forget(index);
-        }
+        self.keeper.forget(index);
     }
 
     /// Hands out nothing more, and has what runs stopped, where the pool can do that.
@@ -414,8 +417,13 @@ impl Drop for Engine<'_> {
 }
 
 /// Has the caller's iterator fill the next batch, of which the first task has the index `first`.
-fn pull(tasks: &mut dyn Tasks, most: usize, first: usize) -> Result<(), Error> {
-    catch_unwind(AssertUnwindSafe(|| tasks.pull(most, first)))
+fn pull(
+    tasks: &mut dyn Tasks,
+    most: usize,
+    first: usize,
+    keeper: &mut Keeper,
+) -> Result<(), Error> {
+    catch_unwind(AssertUnwindSafe(|| tasks.pull(most, keeper)))
         .map_err(|payload| Error::input(first + tasks.pulled(), &error::panic_message(payload)))
 }
 

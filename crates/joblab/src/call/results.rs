@@ -1,84 +1,98 @@
 //! What a call's caller gets: all results at once, or one after the other. The typed end of a call.
 
 use std::fmt::Debug;
-use std::marker::PhantomData;
+use std::ops::Range;
 use std::vec;
 
-use super::collect::{All, Queue};
-use super::engine::{Ended, Engine};
+use super::collect::{Queue, Take};
+use super::engine::{Ended, Engine, Setup, run_to_end};
 use super::tasks::Tasks;
 use crate::batch::Results;
 use crate::error::Error;
 use crate::measure::Run;
 
-/// Runs a call to its end, or to the first failure: then what runs is stopped, or, where the pool
-/// cannot do that, waited for.
-pub(crate) fn run<R: Send + 'static>(
-    engine: Engine<'_>,
-    tasks: &mut dyn Tasks,
-) -> Result<Run<R>, Error> {
-    let (mut all, ended) = engine.run(tasks);
-    match ended {
-        Ok(Ended { timing, records, n_workers }) => {
-            let mut results = Vec::with_capacity(records.len());
-            each(&mut all, |_, _, result| results.push(result));
-            Ok(Run { results, timing, tasks: records, n_workers })
+/// Results in the order in which they were given.
+struct Taken<R> {
+    results: Vec<R>,
+    /// The tasks whose results those are.
+    tasks: Vec<Range<usize>>,
+    /// What tasks returned that have failed.
+    failed: Vec<(usize, R)>,
+}
+
+impl<R> Taken<R> {
+    fn new() -> Self {
+        Taken { results: Vec::new(), tasks: Vec::new(), failed: Vec::new() }
+    }
+
+    /// The results of tasks that have succeeded, with their indices.
+    fn finished(self) -> Vec<(usize, R)> {
+        let mut finished = Vec::with_capacity(self.results.len());
+        let mut results = self.results.into_iter();
+        for tasks in self.tasks {
+            for index in tasks {
+                finished.extend(results.next().map(|result| (index, result)));
+            }
         }
-        Err(error) => {
-            let mut finished: Vec<(usize, R)> = Vec::new();
-            each(&mut all, |index, counts, result| {
-                if counts {
-                    finished.push((index, result));
-                }
-            });
-            Err(error.with_finished(finished))
+        finished
+    }
+}
+
+impl<R: 'static> Take for Taken<R> {
+    fn take(&mut self, tasks: Range<usize>, succeeded: bool, results: &mut Results) {
+        let Some(results) = results.downcast_mut::<vec::IntoIter<R>>() else { return };
+        if succeeded {
+            self.results.extend(results.take(tasks.len()));
+            self.tasks.push(tasks);
+        } else {
+            self.failed.extend(tasks.zip(results));
         }
     }
 }
 
+/// Runs a call to its end, or to the first failure.
+pub(crate) fn run<R: Send + 'static>(
+    setup: Setup<'_>,
+    tasks: &mut dyn Tasks,
+) -> Result<Run<R>, Error> {
+    let mut taken = Taken::new();
+    match run_to_end(setup, tasks, &mut taken) {
+        Ok(ended) => Ok(run_of(taken.results, ended)),
+        Err(error) => Err(error.with_finished(taken.finished())),
+    }
+}
+
+fn run_of<R>(results: Vec<R>, ended: Ended) -> Run<R> {
+    let Ended { timing, records: tasks, n_workers } = ended;
+    Run { results, timing, tasks, n_workers }
+}
+
 /// Does the same where an `Err` that a task returns is its failure.
-pub(crate) fn try_run<T, E>(engine: Engine<'_>, tasks: &mut dyn Tasks) -> Result<Run<T>, Error>
+pub(crate) fn try_run<T, E>(setup: Setup<'_>, tasks: &mut dyn Tasks) -> Result<Run<T>, Error>
 where
     T: Send + 'static,
     E: Debug + Send + 'static,
 {
-    let (mut all, ended) = engine.run(tasks);
-    let mut finished = Vec::new();
-    let mut failures = Vec::new();
-    each(&mut all, |index, _, result: Result<T, E>| match result {
-        Ok(result) => finished.push((index, result)),
-        Err(cause) => failures.push((index, cause)),
-    });
-    match ended {
-        Ok(Ended { timing, records, n_workers }) => {
-            let results = finished.into_iter().map(|(_, result)| result).collect();
-            Ok(Run { results, timing, tasks: records, n_workers })
+    let mut taken: Taken<Result<T, E>> = Taken::new();
+    match run_to_end(setup, tasks, &mut taken) {
+        Ok(ended) => {
+            let results = taken.results.into_iter().filter_map(Result::ok).collect();
+            Ok(run_of(results, ended))
         }
         Err(mut error) => {
-            let failed = error.task_index().filter(|_| error.is_failure());
-            if let Some(place) = failures.iter().position(|(index, _)| Some(*index) == failed) {
-                let (index, cause) = failures.swap_remove(place);
-                error = Error::failure(index, cause);
+            let first = error.task_index().filter(|_| error.is_failure());
+            for (index, failed) in std::mem::take(&mut taken.failed) {
+                if let Err(cause) = failed
+                    && first == Some(index)
+                {
+                    error = Error::failure(index, cause);
+                }
             }
-            Err(error.with_finished(finished))
+            let finished = taken.finished().into_iter();
+            let finished = finished.filter_map(|(index, result)| Some((index, result.ok()?)));
+            Err(error.with_finished(finished.collect::<Vec<_>>()))
         }
     }
-}
-
-/// Takes each result in the order of the list.
-fn each<R: 'static>(all: &mut All, mut take: impl FnMut(usize, bool, R)) {
-    for segment in std::mem::take(&mut all.segments) {
-        for index in segment.first..segment.first + segment.tasks {
-            if let Some(result) = next(&mut all.batches[segment.batch]) {
-                take(index, segment.counts, result);
-            }
-        }
-    }
-}
-
-/// The next result of a batch.
-fn next<R: 'static>(results: &mut Results) -> Option<R> {
-    results.downcast_mut::<vec::IntoIter<R>>()?.next()
 }
 
 /// Results as they become ready, each with its index.
@@ -86,12 +100,13 @@ pub(crate) struct Unordered<'p, T, R> {
     engine: Engine<'p>,
     tasks: T,
     queue: Queue,
-    result: PhantomData<fn() -> R>,
+    taken: Taken<R>,
 }
 
 impl<'p, T, R> Unordered<'p, T, R> {
-    pub(crate) fn new(engine: Engine<'p>, tasks: T) -> Self {
-        Unordered { engine, tasks, queue: Queue::unordered(), result: PhantomData }
+    pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Self {
+        let engine = Engine::new(setup);
+        Unordered { engine, tasks, queue: Queue::unordered(), taken: Taken::new() }
     }
 }
 
@@ -100,10 +115,10 @@ impl<T: Tasks, R: 'static> Iterator for Unordered<'_, T, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let last = self.engine.fill(&mut self.tasks, &mut self.queue);
-        match self.queue.take(next) {
-            Some((index, outcome)) => Some(outcome.map(|result| (index, result))),
-            None => last.map(Err),
-        }
+        let Some((index, outcome)) = self.queue.take(&mut self.taken) else {
+            return last.map(Err);
+        };
+        Some(outcome.and_then(|()| next(&mut self.taken, index).map(|result| (index, result))))
     }
 }
 
@@ -112,12 +127,13 @@ pub(crate) struct Ordered<'p, T, R> {
     engine: Engine<'p>,
     tasks: T,
     queue: Queue,
-    result: PhantomData<fn() -> R>,
+    taken: Taken<R>,
 }
 
 impl<'p, T, R> Ordered<'p, T, R> {
-    pub(crate) fn new(engine: Engine<'p>, tasks: T) -> Self {
-        Ordered { engine, tasks, queue: Queue::ordered(), result: PhantomData }
+    pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Self {
+        let engine = Engine::new(setup);
+        Ordered { engine, tasks, queue: Queue::ordered(), taken: Taken::new() }
     }
 }
 
@@ -126,10 +142,19 @@ impl<T: Tasks, R: Send + 'static> Iterator for Ordered<'_, T, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let last = self.engine.fill(&mut self.tasks, &mut self.queue);
-        if let Some((_, outcome)) = self.queue.take(next) {
-            return Some(outcome);
+        if let Some((index, outcome)) = self.queue.take(&mut self.taken) {
+            return Some(outcome.and_then(|()| next(&mut self.taken, index)));
         }
         // What is ready behind a gap is given back with the error that left it.
-        Some(Err(last?.with_finished(self.queue.take_behind_gap(next::<R>))))
+        let last = last?;
+        self.queue.take_behind_gap(&mut self.taken);
+        let taken = std::mem::replace(&mut self.taken, Taken::new());
+        Some(Err(last.with_finished(taken.finished())))
     }
+}
+
+/// The result that was just taken.
+fn next<R>(taken: &mut Taken<R>, index: usize) -> Result<R, Error> {
+    taken.tasks.clear();
+    taken.results.pop().ok_or_else(|| Error::lost(index))
 }

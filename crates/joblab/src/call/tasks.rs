@@ -2,22 +2,22 @@
 //! get free.
 
 use std::collections::HashMap;
-use std::marker::PhantomData;
+use std::vec;
 
 use crate::batch::{self, Batch, Completion, Function, Portable, ResultReader, Results, Work};
-use crate::codec::{self, Written};
+use crate::codec::{self, Sink, Written};
 use crate::error::Error;
 use crate::pool::{Job, Spawn, Workers};
 use crate::task::Data;
 
-/// The typed part of a call. The engine asks it for batches, one after the other.
+/// The typed part of a call: where batches come from, one after the other.
 pub(crate) trait Tasks {
     /// How many tasks are left, where the iterator says so. It may be wrong.
     fn remaining(&self) -> Option<usize>;
 
-    /// Pulls tasks into the next batch until it has `most`, or there are no more of its function.
-    /// `first` is the index of the batch's first task. The caller's iterator may panic.
-    fn pull(&mut self, most: usize, first: usize);
+    /// Pulls tasks into the next batch until it has `most`, or there are no more of its function. The
+    /// keeper is told of each. The caller's iterator may panic.
+    fn pull(&mut self, most: usize, keeper: &mut Keeper);
 
     /// How many tasks the next batch has.
     fn pulled(&self) -> usize;
@@ -25,21 +25,20 @@ pub(crate) trait Tasks {
     /// Whether all tasks have been pulled.
     fn is_at_end(&self) -> bool;
 
-    /// Hands out the batch.
-    fn submit(&mut self, completion: Completion) -> Result<(), Error>;
+    /// Hands out the batch, which takes the completion: what typed code does not own, it need not
+    /// drop.
+    ///
+    /// # Errors
+    /// Where the pool does not take it.
+    fn submit(&mut self, completion: &mut Option<Completion>) -> Result<(), Error>;
 
-    /// Why the next task cannot be handed out, told once.
-    fn take_refusal(&mut self) -> Option<Error> {
-        None
+    /// Hands out one task that was kept.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), and where the task's argument cannot be read.
+    fn submit_kept(&mut self, task: &KeptTask, _: &mut Option<Completion>) -> Result<(), Error> {
+        Err(Error::lost(task.index))
     }
-
-    /// Hands out one task that was handed out before. False where it cannot be.
-    fn submit_again(&mut self, _: usize, _: Completion) -> Result<bool, Error> {
-        Ok(false)
-    }
-
-    /// Says that a task will not be handed out again.
-    fn forget(&mut self, _: usize) {}
 
     /// Reads the results that a worker in another process has written. Code of the user's may panic,
     /// and this is called again then.
@@ -51,19 +50,41 @@ pub(crate) trait Tasks {
     }
 }
 
-/// Tasks that may have to be handed out again, written down.
-struct Kept {
-    /// By index: the place of the function in a list, and the argument.
-    written: HashMap<usize, (usize, Written)>,
+/// A task that was handed out and may have to be so again, written down.
+pub(crate) struct KeptTask {
+    index: usize,
+    /// The place of its function in the call's list of those.
+    function: usize,
+    argument: Written,
+}
+
+/// Keeps the tasks that may have to be handed out again.
+pub(crate) struct Keeper {
+    is_needed: bool,
+    /// The index of the next task.
+    next: usize,
+    kept: HashMap<usize, KeptTask>,
     /// Why the last task that was pulled could not be written down.
     refused: Option<Error>,
 }
 
-impl Kept {
-    fn keep(&mut self, index: usize, function: usize, argument: Result<Written, String>) -> bool {
-        match argument {
+impl Keeper {
+    /// `is_needed`: whether tasks may have to be handed out again.
+    pub(super) fn new(is_needed: bool) -> Self {
+        Keeper { is_needed, next: 0, kept: HashMap::new(), refused: None }
+    }
+
+    /// Keeps the next task, whose argument `write` writes down. False where that cannot be done.
+    fn keep(
+        &mut self,
+        function: usize,
+        write: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), String>,
+    ) -> bool {
+        let index = self.next;
+        self.next += 1;
+        match codec::written_by(write) {
             Ok(argument) => {
-                self.written.insert(index, (function, argument));
+                self.kept.insert(index, KeptTask { index, function, argument });
                 true
             }
             Err(reason) => {
@@ -71,6 +92,24 @@ impl Kept {
                 false
             }
         }
+    }
+
+    /// Whether a task was pulled that cannot be handed out.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    pub(super) fn take_refusal(&mut self) -> Option<Error> {
+        self.refused.take()
+    }
+
+    pub(super) fn kept(&self, index: usize) -> Option<&KeptTask> {
+        self.kept.get(&index)
+    }
+
+    /// Says that a task will not be handed out again.
+    pub(super) fn forget(&mut self, index: usize) {
+        self.kept.remove(&index);
     }
 }
 
@@ -86,10 +125,8 @@ pub(crate) struct Calls<'p, I, F, A, R> {
     function: Option<F>,
     arguments: Vec<A>,
     results: Vec<R>,
-    kept: Option<Kept>,
     /// The functions of the tasks that are kept.
     functions: Vec<F>,
-    result: PhantomData<fn() -> R>,
 }
 
 impl<'p, I, F, A, R> Calls<'p, I, F, A, R>
@@ -99,8 +136,7 @@ where
     A: Data,
     R: Data,
 {
-    /// `keeps`: whether tasks may have to be handed out again.
-    pub(crate) fn new(workers: &'p dyn Workers, tasks: I, keeps: bool) -> Self {
+    pub(crate) fn new(workers: &'p dyn Workers, tasks: I) -> Self {
         Calls {
             workers,
             tasks,
@@ -109,9 +145,7 @@ where
             function: None,
             arguments: Vec::new(),
             results: Vec::new(),
-            kept: keeps.then(|| Kept { written: HashMap::new(), refused: None }),
             functions: Vec::new(),
-            result: PhantomData,
         }
     }
 
@@ -127,15 +161,14 @@ where
         next
     }
 
-    /// Writes a task down where it may be needed again. False where that cannot be done.
-    fn keep(&mut self, index: usize, function: &F, argument: &A) -> bool {
-        let Some(kept) = &mut self.kept else { return true };
+    /// Writes a task down, since it may be needed again. False where that cannot be done.
+    fn keep(&mut self, function: &F, argument: &A, keeper: &mut Keeper) -> bool {
         let is_it = |known: &F| known.address() == function.address();
         let place = self.functions.iter().position(is_it).unwrap_or_else(|| {
             self.functions.push(function.clone());
             self.functions.len() - 1
         });
-        kept.keep(index, place, codec::write(argument))
+        keeper.keep(place, &mut |sink| codec::append(argument, sink))
     }
 
     fn batch(function: F, arguments: Vec<A>) -> Box<dyn Portable> {
@@ -154,7 +187,7 @@ where
         Some(exact_length(self.tasks.size_hint())? + usize::from(self.held.is_some()))
     }
 
-    fn pull(&mut self, most: usize, first: usize) {
+    fn pull(&mut self, most: usize, keeper: &mut Keeper) {
         while self.arguments.len() < most
             && let Some((function, argument)) = self.next()
         {
@@ -162,7 +195,7 @@ where
                 self.held = Some((function, argument));
                 return;
             }
-            if !self.keep(first + self.arguments.len(), &function, &argument) {
+            if keeper.is_needed && !self.keep(&function, &argument, keeper) {
                 return;
             }
             self.function.get_or_insert(function);
@@ -180,12 +213,10 @@ where
     }
 
     fn is_at_end(&self) -> bool {
-        self.is_exhausted
-            && self.held.is_none()
-            && self.kept.as_ref().is_none_or(|kept| kept.refused.is_none())
+        self.is_exhausted && self.held.is_none()
     }
 
-    fn submit(&mut self, completion: Completion) -> Result<(), Error> {
+    fn submit(&mut self, completion: &mut Option<Completion>) -> Result<(), Error> {
         let arguments = std::mem::take(&mut self.arguments);
         match self.function.take() {
             Some(function) => submit(self.workers, Self::batch(function, arguments), completion),
@@ -193,26 +224,15 @@ where
         }
     }
 
-    fn take_refusal(&mut self) -> Option<Error> {
-        self.kept.as_mut()?.refused.take()
-    }
-
-    fn submit_again(&mut self, index: usize, completion: Completion) -> Result<bool, Error> {
-        let Some((function, argument)) =
-            self.kept.as_ref().and_then(|kept| kept.written.get(&index))
-        else {
-            return Ok(false);
-        };
-        let argument =
-            codec::read(&argument.bytes).map_err(|reason| Error::argument(index, reason))?;
-        let batch = Self::batch(self.functions[*function].clone(), vec![argument]);
-        submit(self.workers, batch, completion).map(|()| true)
-    }
-
-    fn forget(&mut self, index: usize) {
-        if let Some(kept) = &mut self.kept {
-            kept.written.remove(&index);
-        }
+    fn submit_kept(
+        &mut self,
+        task: &KeptTask,
+        completion: &mut Option<Completion>,
+    ) -> Result<(), Error> {
+        let argument = codec::read(&task.argument.bytes)
+            .map_err(|reason| Error::argument(task.index, reason))?;
+        let batch = Self::batch(self.functions[task.function].clone(), vec![argument]);
+        submit(self.workers, batch, completion)
     }
 
     fn read(&mut self, reader: &mut ResultReader<'_>) {
@@ -233,9 +253,9 @@ where
 fn submit(
     workers: &dyn Workers,
     work: Box<dyn Portable>,
-    completion: Completion,
+    completion: &mut Option<Completion>,
 ) -> Result<(), Error> {
-    workers.submit(Job { work, completion })
+    completion.take().map_or(Ok(()), |completion| workers.submit(Job { work, completion }))
 }
 
 /// Calls of one closure, which may borrow from the caller, as its inputs may.
@@ -250,14 +270,15 @@ pub(crate) struct Borrowing<'scope, 'p, I: Iterator, F> {
 
 impl<'scope, 'p, I: Iterator, F> Borrowing<'scope, 'p, I, F> {
     pub(crate) fn new(spawn: &'p dyn Spawn<'scope>, inputs: I, f: &'scope F) -> Self {
-        Borrowing { spawn, inputs, f, is_exhausted: false, held: None, arguments: Vec::new() }
+        let (is_exhausted, held, arguments) = (false, None, Vec::new());
+        Borrowing { spawn, inputs, f, is_exhausted, held, arguments }
     }
 }
 
 /// Tasks that only threads of this process can run.
 struct Borrowed<'scope, A, R, F> {
     f: &'scope F,
-    arguments: std::vec::IntoIter<A>,
+    arguments: vec::IntoIter<A>,
     results: Vec<R>,
 }
 
@@ -282,7 +303,7 @@ where
         exact_length(self.inputs.size_hint())
     }
 
-    fn pull(&mut self, most: usize, _: usize) {
+    fn pull(&mut self, most: usize, _: &mut Keeper) {
         self.arguments.extend(self.held.take());
         while !self.is_exhausted && self.arguments.len() < most {
             match self.inputs.next() {
@@ -304,11 +325,13 @@ where
         self.is_exhausted && self.held.is_none()
     }
 
-    fn submit(&mut self, completion: Completion) -> Result<(), Error> {
+    fn submit(&mut self, completion: &mut Option<Completion>) -> Result<(), Error> {
         let arguments = std::mem::take(&mut self.arguments).into_iter();
         let work: Box<dyn Work + 'scope> =
             Box::new(Borrowed { f: self.f, arguments, results: Vec::new() });
-        self.spawn.spawn(Box::new(move || batch::run(work, completion)));
+        if let Some(completion) = completion.take() {
+            self.spawn.spawn(Box::new(move || batch::run(work, completion)));
+        }
         Ok(())
     }
 }

@@ -63,8 +63,8 @@ impl SharedMem {
         let inputs = inputs.into_iter();
         let mut run = None;
         pool.scope(Box::new(|spawn| {
-            let engine = self.parallel.engine(pool.as_workers(), nesting, false);
-            run = Some(call::run(engine, &mut Borrowing::new(spawn, inputs, &f)));
+            let setup = self.parallel.setup(pool.as_workers(), nesting, false);
+            run = Some(call::run(setup, &mut Borrowing::new(spawn, inputs, &f)));
         }));
         run.expect("scope calls")
     }

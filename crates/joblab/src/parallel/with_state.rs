@@ -50,7 +50,7 @@ impl<C: Data + Sync, S: Send + 'static> WithState<C, S> {
     ) -> Result<Run<R>, Error> {
         let function = Stateful { f, state: Arc::clone(&self.state) };
         let tasks = inputs.into_iter().map(|input| (function.clone(), input));
-        let (engine, mut tasks) = self.parallel.call(tasks, false)?;
-        call::run(engine, &mut tasks)
+        let (setup, mut tasks) = self.parallel.call(tasks, false)?;
+        call::run(setup, &mut tasks)
     }
 }
