@@ -15,9 +15,11 @@ mod written;
 pub(crate) use self::completion::{
     CallShared, Completion, Ended, Event, Finished, RemoteWorker, Reply, Results,
 };
-pub(crate) use self::function::{Fallible, Function, InWorker, call_trampoline, make_state};
+pub(crate) use self::function::{
+    Fallible, Function, InWorker, PackedState, call_trampoline, make_state,
+};
 pub(crate) use self::nesting::{MAX_DEPTH, Nesting};
-pub(crate) use self::recorder::{Failure, Recorder, Rules};
-pub(crate) use self::state::{PackedState, State, Stateful};
-pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run, run_each};
+pub(crate) use self::recorder::{Failure, Recorder, Rules, run_each};
+pub(crate) use self::state::{State, Stateful};
+pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run};
 pub(crate) use self::written::{Incoming, ResultReader};

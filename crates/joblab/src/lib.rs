@@ -27,7 +27,7 @@ pub use crate::{
     figure::{Figure, cost_against_length, cost_against_size, speedup, timeline, wall_vs_cpu},
     measure::{Measured, Run, TaskRecord, Timing, time},
     os::cpu_count,
-    parallel::{Parallel, SharedMem, WithState},
+    parallel::{Parallel, shared_mem::SharedMem, with_state::WithState},
     pool::{Job, Pool},
     seeds::seeds,
     shared::{Part, SharedSlice, Whole},

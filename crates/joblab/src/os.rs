@@ -10,14 +10,14 @@ mod lock;
 #[cfg(target_os = "macos")]
 mod macos;
 mod names;
-mod process_wide;
+pub(crate) mod process_wide;
 mod spin;
 mod unix;
 
 pub use self::cpus::cpu_count;
 pub(crate) use self::lock::lock;
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
-pub(crate) use self::process_wide::{ProcessWide, process_wide};
+pub(crate) use self::process_wide::process_wide;
 pub(crate) use self::spin::spin;
 #[cfg(target_os = "linux")]
 pub(crate) use self::unix::{Interest, set_nonblocking, take_stdin, wait};

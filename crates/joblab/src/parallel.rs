@@ -1,14 +1,12 @@
 //! [`Parallel`]: how many workers, of which kind, and the calls that use them.
 
-mod shared_mem;
-mod with_state;
+pub(crate) mod shared_mem;
+pub(crate) mod with_state;
 
 use std::fmt::{self, Debug};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use self::shared_mem::SharedMem;
-pub use self::with_state::WithState;
 use crate::backend::{self, Backend, CALLER, Choice};
 use crate::batch::{Fallible, Function, MAX_DEPTH, Nesting};
 use crate::call::{self, Calls, CancelToken, Options, Ordered, Progress, Setup, Unordered};

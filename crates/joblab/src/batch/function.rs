@@ -8,13 +8,14 @@
 use std::any::Any;
 use std::ffi::c_void;
 use std::fmt::Debug;
-use std::ptr;
-use std::vec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::{ptr, vec};
 
-use super::recorder::Recorder;
-use super::state::{PackedState, StateResult};
-use super::work::run_each;
-use super::written::{Incoming, WrittenBatch};
+use super::recorder::{Recorder, run_each};
+use super::written::{Incoming, WrittenBatch, run_each_written};
+use crate::codec::{self, Written};
+use crate::error::panic_message;
 use crate::shared::Attachments;
 use crate::task::Data;
 
@@ -22,6 +23,16 @@ use crate::task::Data;
 type Trampoline = fn(usize, &mut StateResult, &mut WrittenBatch<'_>);
 /// Makes a worker process's state with the function at the address, from its written context.
 pub(super) type MakeState = fn(usize, &[u8]) -> StateResult;
+
+/// A worker process's state, or why it has none.
+pub(crate) type StateResult = Result<Box<dyn Any>, String>;
+
+/// How a worker process gets its state: addresses of this process, and the written context.
+pub(crate) struct PackedState {
+    pub(crate) maker: usize,
+    pub(crate) function: usize,
+    pub(crate) context: Result<Arc<Written>, String>,
+}
 
 /// What a worker process has for the tasks that it runs, and from them.
 pub(crate) struct InWorker {
@@ -50,24 +61,6 @@ pub(crate) trait Function<A, R>: Clone + Send + 'static {
         results: &mut Vec<R>,
         recorder: &mut Recorder<'_>,
     );
-}
-
-/// Runs a written batch with `f`.
-pub(super) fn run_each_written<A: Data, R: Data>(
-    mut f: impl FnMut(A) -> R,
-    has_failed: impl Fn(&R) -> bool,
-    batch: &mut WrittenBatch<'_>,
-) {
-    while batch.begin() {
-        match batch.argument() {
-            Ok(argument) => {
-                let result = f(argument);
-                let has_failed = has_failed(&result);
-                batch.end(result, has_failed);
-            }
-            Err(reason) => batch.no_argument(reason),
-        }
-    }
 }
 
 impl<A: Data, R: Data> Function<A, R> for fn(A) -> R {
@@ -154,7 +147,7 @@ pub(super) fn make_addresses<C: Data, S: 'static>(make: fn(&C) -> S) -> (usize, 
     fn from_written<C: Data, S: 'static>(make: usize, context: &[u8]) -> StateResult {
         // SAFETY: `make_state`'s promise: this is the address of a function of this type.
         let make: fn(&C) -> S = unsafe { std::mem::transmute(pointer(make)) };
-        Ok(Box::new(make(&crate::codec::read(context)?)) as Box<dyn Any>)
+        Ok(Box::new(make(&codec::read(context)?)) as Box<dyn Any>)
     }
     (make as *const c_void as usize, from_written::<C, S> as MakeState as *const c_void as usize)
 }
@@ -192,5 +185,10 @@ pub(crate) unsafe fn call_trampoline<'a>(
 pub(crate) unsafe fn make_state(maker: usize, function: usize, context: &[u8]) -> StateResult {
     // SAFETY: the caller's promise: this is the address of a maker.
     let maker: MakeState = unsafe { std::mem::transmute(pointer(maker)) };
-    super::state::caught(|| maker(function, context))
+    caught(|| maker(function, context))
+}
+
+/// Makes a state; the panic of the user's code is its error.
+pub(super) fn caught<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|payload| Err(panic_message(payload)))
 }

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::vec;
 
 use super::nesting::Nesting;
 use crate::codec::Fields;
@@ -124,6 +125,23 @@ impl Resumable for Recorder<'_> {
 
     fn panicked(&mut self, message: String) {
         self.failed(Failure::Panicked(message));
+    }
+}
+
+/// Calls `f` on arguments in this thread, one after the other.
+pub(crate) fn run_each<A, R>(
+    mut f: impl FnMut(A) -> R,
+    has_failed: impl Fn(&R) -> bool,
+    arguments: &mut vec::IntoIter<A>,
+    results: &mut Vec<R>,
+    recorder: &mut Recorder<'_>,
+) {
+    while recorder.goes_on()
+        && let Some(argument) = arguments.next()
+    {
+        let result = f(argument);
+        recorder.ended(has_failed(&result));
+        results.push(result);
     }
 }
 

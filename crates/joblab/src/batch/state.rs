@@ -1,28 +1,14 @@
 //! What a worker makes once and keeps for its tasks.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 use std::{thread, vec};
 
-use super::function::{Function, make_addresses, stateful_trampoline};
-use super::recorder::{Failure, Recorder};
-use super::work::run_each;
+use super::function::{Function, PackedState, caught, make_addresses, stateful_trampoline};
+use super::recorder::{Failure, Recorder, run_each};
 use crate::codec::{self, Written};
-use crate::error::panic_message;
 use crate::os::lock;
 use crate::task::Data;
-
-/// A worker process's state, or why it has none.
-pub(crate) type StateResult = Result<Box<dyn Any>, String>;
-
-/// How a worker process gets its state: addresses of this process, and the written context.
-pub(crate) struct PackedState {
-    pub(crate) maker: usize,
-    pub(crate) function: usize,
-    pub(crate) context: Result<Arc<Written>, String>,
-}
 
 /// How states are made, and those of threads, each from its thread's first task on.
 pub(crate) struct State<C, S> {
@@ -57,11 +43,6 @@ impl<C: Data, S> State<C, S> {
     fn of_threads(&self) -> MutexGuard<'_, Vec<(ThreadId, S)>> {
         lock(&self.of_threads)
     }
-}
-
-/// Makes a state; the panic of the user's code is its error.
-pub(super) fn caught<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|payload| Err(panic_message(payload)))
 }
 
 impl<C, S> std::fmt::Debug for State<C, S> {

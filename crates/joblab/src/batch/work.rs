@@ -6,9 +6,8 @@ use std::process;
 use std::vec;
 
 use super::completion::{CallShared, Completion, Finished, Results};
-use super::function::Function;
+use super::function::{Function, PackedState};
 use super::recorder::{Recorder, drop_quietly, resume};
-use super::state::PackedState;
 use super::written::ArgumentWriter;
 use crate::codec::{PART, Sink, WriteParts};
 use crate::error::Error;
@@ -70,23 +69,6 @@ impl<F: Function<A, R>, A: Data, R: Data> Portable for Batch<F, A, R> {
     }
 }
 
-/// Calls `f` on arguments in this thread, one after the other.
-pub(crate) fn run_each<A, R>(
-    mut f: impl FnMut(A) -> R,
-    has_failed: impl Fn(&R) -> bool,
-    arguments: &mut vec::IntoIter<A>,
-    results: &mut Vec<R>,
-    recorder: &mut Recorder<'_>,
-) {
-    while recorder.goes_on()
-        && let Some(argument) = arguments.next()
-    {
-        let result = f(argument);
-        recorder.ended(has_failed(&result));
-        results.push(result);
-    }
-}
-
 /// Runs tasks in this thread, if they are still wanted, and tells their call. Never panics.
 pub(crate) fn run(mut work: Box<dyn Work + '_>, completion: Completion) {
     // Should the drop of what the user made panic, nobody is left to be told.
@@ -144,7 +126,9 @@ pub(crate) fn pack(
     let sink = if is_only { Sink::of_one_part(&mut message) } else { Sink::growing(&mut message) };
     let mut writer = ArgumentWriter::new(sink);
     let (mut attachments, mut parts) = (Vec::new(), None);
-    let written = shared::collecting(&mut attachments, || writer.write_all(&*work));
+    let written = shared::collecting(&mut attachments, || {
+        writer.write_all(&mut |arguments| work.write(arguments))
+    });
     match written {
         Ok(()) => drop_quietly(Box::new(work)),
         Err(_) if writer.is_full() => {
@@ -164,7 +148,9 @@ fn in_parts(work: Box<dyn Portable>) -> WriteParts {
     Box::new(move |send| {
         let (mut part, mut attachments) = (Vec::with_capacity(PART), Vec::new());
         let mut writer = ArgumentWriter::without_length(Sink::sending(&mut part, send));
-        shared::collecting(&mut attachments, || writer.write_all(&*work))?;
+        shared::collecting(&mut attachments, || {
+            writer.write_all(&mut |arguments| work.write(arguments))
+        })?;
         writer.flush().map_err(|error| error.to_string())?;
         drop_quietly(Box::new(work));
         Ok(attachments)

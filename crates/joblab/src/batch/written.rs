@@ -8,7 +8,6 @@
 use std::io;
 
 use super::recorder::{Failure, Outcomes, Recorder, Resumable, Rules, resume};
-use super::work::Portable;
 use crate::codec::{self, Fields, PartReader, Sink, reserve_length, write_length};
 use crate::measure::{Laps, TaskTimes};
 use crate::task::Data;
@@ -57,8 +56,11 @@ impl<'a> ArgumentWriter<'a> {
     }
 
     /// Writes all arguments of a batch. Code of the user's that panics refuses its value.
-    pub(crate) fn write_all(&mut self, work: &dyn Portable) -> Result<(), String> {
-        codec::carried(&mut || work.write(self))
+    pub(crate) fn write_all(
+        &mut self,
+        write: &mut dyn FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        codec::carried(&mut || write(self))
     }
 
     /// How many arguments are written.
@@ -231,6 +233,24 @@ impl Resumable for WrittenBatch<'_> {
         match self.phase {
             Phase::Running => self.fail(PANICKED, Failure::Panicked(String::new()), &message),
             phase => self.refuse(codec::panicked(&message), phase),
+        }
+    }
+}
+
+/// Runs a written batch with `f`.
+pub(super) fn run_each_written<A: Data, R: Data>(
+    mut f: impl FnMut(A) -> R,
+    has_failed: impl Fn(&R) -> bool,
+    batch: &mut WrittenBatch<'_>,
+) {
+    while batch.begin() {
+        match batch.argument() {
+            Ok(argument) => {
+                let result = f(argument);
+                let has_failed = has_failed(&result);
+                batch.end(result, has_failed);
+            }
+            Err(reason) => batch.no_argument(reason),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Make, Marks, mark, promises, sleep, square, works_on};
+use super::suite::{Make, Marks, mark, promises, sleep, square, works_on};
 
 promises![
     a_panic_names_its_task_and_the_pool_works_on,

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 
-use super::{Make, Marks, mark, promises, sleep, square, works_on};
-use crate::{Delayed, Error, delayed};
+use super::suite::{Make, Marks, mark, promises, sleep, square, works_on};
+use crate::error::Error;
+use crate::task::{Delayed, delayed};
 
 promises![
     an_iterator_keeps_the_order,

@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Make, promises, runs_in_caller, sleep, square, works_on};
-use crate::{CancelToken, Error, Parallel, Progress, time};
+use super::suite::{Make, promises, runs_in_caller, sleep, square, works_on};
+use crate::call::{CancelToken, Progress};
+use crate::error::Error;
+use crate::measure::time;
+use crate::parallel::Parallel;
 
 promises![
     impossible_options_are_errors_that_name_them,

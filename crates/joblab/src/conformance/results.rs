@@ -3,8 +3,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use super::{Make, Marks, mark, promises, sleep, square};
-use crate::{Backend, Delayed, Parallel, delayed, seeds};
+use super::suite::{Make, Marks, mark, promises, sleep, square};
+use crate::backend::Backend;
+use crate::parallel::Parallel;
+use crate::seeds::seeds;
+use crate::task::{Delayed, delayed};
 
 promises![
     results_equal_a_plain_loop,

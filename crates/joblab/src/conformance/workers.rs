@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Make, Marks, Worker, file, mark, promises, sleep, square, worker, works_on};
-use crate::{Parallel, Run, TaskRecord, wait_loop_nogil};
+use super::suite::{Make, Marks, Worker, file, mark, promises, sleep, square, worker, works_on};
+use crate::measure::{Run, TaskRecord};
+use crate::parallel::Parallel;
+use crate::tutorial::wait_loop_nogil;
 
 promises![
     work_is_spread_over_all_workers,

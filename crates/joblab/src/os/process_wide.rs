@@ -22,13 +22,13 @@ macro_rules! process_wide {
     ($(#[$doc:meta])* static $name:ident: $type:ty = $own:expr; as $symbol:literal) => {
         $(#[$doc])*
         #[allow(unsafe_code)]
-        static $name: $crate::os::ProcessWide<$type> = {
+        static $name: $crate::os::process_wide::ProcessWide<$type> = {
             #[unsafe(export_name = concat!($symbol, "_", env!("CARGO_PKG_VERSION")))]
             static OWN: $type = $own;
             let name = concat!($symbol, "_", env!("CARGO_PKG_VERSION"), "\0");
             // SAFETY: every copy of this version of this crate exports `OWN` under this name, and
             // nobody else does.
-            unsafe { $crate::os::ProcessWide::new(name, &OWN) }
+            unsafe { $crate::os::process_wide::ProcessWide::new(name, &OWN) }
         };
     };
 }
