@@ -17,8 +17,8 @@ pub(super) struct Crate {
     pub(super) imports: BTreeMap<String, BTreeSet<String>>,
     /// For each file, the names that it takes from lib.rs.
     pub(super) through_lib: BTreeMap<String, BTreeSet<String>>,
-    /// How many names lib.rs exports by `pub use`.
-    pub(super) public_names: usize,
+    /// How many modules stand at its root.
+    pub(super) rooms: usize,
 }
 
 struct File {
@@ -41,7 +41,8 @@ impl Crate {
             .iter()
             .filter_map(|path| Some((path.exported_as.as_deref()?, &path.segments[..])))
             .collect();
-        let mut found = Self { public_names: exports.len(), ..Self::default() };
+        let rooms = files.keys().filter(|module| module.len() == 1).count();
+        let mut found = Self { rooms, ..Self::default() };
         for (module, file) in &files {
             if is_for_tests(module, &lib, &files) {
                 continue;
