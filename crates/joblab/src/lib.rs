@@ -1,4 +1,40 @@
 #![doc = include_str!("../README.md")]
+//
+// The order to read in, from what a user sees to what the system does. No file imports one that comes
+// before it here.
+//
+// 1. parallel.rs: `Parallel`, its options and its calls; parallel/: closures that borrow, and workers with
+//    a state.
+// 2. call/: one call, once for every backend. `engine` decides when tasks are pulled, handed out, tried
+//    again and given up, and knows no types of tasks. `tasks` and `results` have the types: with
+//    batch/work and batch/function they are all that a notebook cell compiles for a new function.
+// 3. backend.rs: which workers there are. backend/: sequential, threading, processes, dask; and remote/,
+//    what workers outside of this process have in common: the protocol, images, output.
+// 4. pool.rs: `Pool` and `Job`, what a backend implements.
+// 5. batch/: tasks that travel together: how they run, what is noted of each, how they are written down.
+// 6. codec/: values as bytes. shared/: memory that processes share.
+// 7. measure/: clocks, `Timing`, `Run`. figure/: pictures of those. notebook/: what we know of evcxr.
+// 8. error.rs, os/: what the system offers, for Linux and macOS.
+//
+// tutorial/ is what the lessons' cells call, conformance/ the suite that each backend passes.
+//
+// | word | what it is |
+// | --- | --- |
+// | task | a function and its argument |
+// | call | one use of `Parallel::run`, `map` or the like, with all of its tasks |
+// | batch | tasks of one function that travel to a worker together |
+// | job | a batch as a pool gets it, with its completion |
+// | completion | whom to tell what became of a batch |
+// | worker | what runs one task at a time: a thread or a process |
+// | pool | the workers of one `Parallel` |
+// | backend | a kind of pool |
+// | engine | what drives a call |
+// | image | a program or a library that is loaded: in a notebook each cell is one |
+// | frame | a message between processes, with its kind and its length in front |
+// | part | a piece of an argument that is too large for one frame |
+// | descriptor | the number of an open file in a process |
+// | segment | memory that processes share |
+
 // Only pools of processes write tasks down, and they need Linux.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 

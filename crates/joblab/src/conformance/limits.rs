@@ -9,6 +9,7 @@ use crate::call::{CancelToken, Progress};
 use crate::error::Error;
 use crate::measure::time;
 use crate::parallel::Parallel;
+use crate::task::delayed;
 
 promises![
     impossible_options_are_errors_that_name_them,
@@ -115,7 +116,7 @@ fn limits_that_are_kept_change_nothing(make: Make<'_>) {
         .cancel_token(&CancelToken::new());
     for _ in 0..2 {
         works_on(&parallel);
-        let tasks = (0..40).map(|n| crate::delayed(square, n));
+        let tasks = (0..40).map(|n| delayed(square, n));
         let squares: Result<Vec<u64>, Error> = parallel.iter(tasks).unwrap().collect();
         assert_eq!(squares.unwrap(), (0..40).map(square).collect::<Vec<_>>());
     }
@@ -154,7 +155,7 @@ fn a_call_that_takes_too_long_is_stopped(make: Make<'_>) {
     assert!(finished.iter().any(|(_, n)| *n == 0), "{finished:?}");
 
     // A consumer has what came in time, and then the error.
-    let mut results = parallel.iter((0..).map(|n| crate::delayed(slow, n))).unwrap();
+    let mut results = parallel.iter((0..).map(|n| delayed(slow, n))).unwrap();
     assert_eq!(results.next().unwrap().unwrap(), 0);
     let error = results.find_map(Result::err).unwrap();
     assert!(error.is_timeout(), "{error}");
