@@ -11,9 +11,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::codec::parts::WriteParts;
 use crate::error::Error;
 use crate::function::PackedState;
-use crate::parts::WriteParts;
 use crate::travel::{Kept, Taken};
 use crate::worker::MAIN_THREAD;
 

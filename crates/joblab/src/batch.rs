@@ -2,7 +2,7 @@
 //! and how they are written down for a worker in another process.
 //!
 //! A written batch is the [rules](Rules) and then, for each argument, a length (u64, little-endian)
-//! and its bytes; a length of 0 says that the bytes follow in [parts](crate::parts), since no value is
+//! and its bytes; a length of 0 says that the bytes follow in [parts](crate::codec::parts), since no value is
 //! written as no bytes. A batch of outcomes begins with their number n; then come n outcomes, each a tag, a
 //! length and bytes; then n times start, wall and CPU in nanoseconds, and
 //! the bytes carried.
@@ -11,9 +11,9 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::codec;
+use crate::codec::parts::{PART, PartReader, Sink, WriteParts};
 use crate::error::panic_message;
 use crate::nesting::Nesting;
-use crate::parts::{PART, PartReader, Sink, WriteParts};
 use crate::task::Data;
 use crate::timing::{Laps, TaskTimes};
 use crate::travel::{self, Kept};

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::backend::remote;
 use crate::codec;
-use crate::parts::Sink;
+use crate::codec::parts::Sink;
 
 /// Writes a value as an argument travels, behind what is there.
 pub fn write<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) {

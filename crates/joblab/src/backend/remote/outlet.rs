@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::wire::{self, Kind};
+use crate::codec::parts::WriteParts;
 use crate::error::Error;
-use crate::parts::WriteParts;
 use crate::travel::Kept;
 
 /// What follows a batch's first frame.

@@ -8,10 +8,10 @@ use super::image::{Image, Place};
 use super::outlet::{Piece, Pieces};
 use super::wire::{self, Kind};
 use crate::backend::{Answer, Job, Packed};
+use crate::codec::parts::WriteParts;
 use crate::error::Error;
 use crate::function::PackedState;
 use crate::lock::lock;
-use crate::parts::WriteParts;
 use crate::travel::Kept;
 
 /// A batch of tasks on its way to a worker.
