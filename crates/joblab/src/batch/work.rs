@@ -126,9 +126,7 @@ pub(crate) fn pack(
     let sink = if is_only { Sink::of_one_part(&mut message) } else { Sink::growing(&mut message) };
     let mut writer = ArgumentWriter::new(sink);
     let (mut attachments, mut parts) = (Vec::new(), None);
-    let written = shared::collecting(&mut attachments, || {
-        writer.write_all(&mut |arguments| work.write(arguments))
-    });
+    let written = shared::collecting(&mut attachments, || work.write(&mut writer));
     match written {
         Ok(()) => drop_quietly(Box::new(work)),
         Err(_) if writer.is_full() => {
@@ -148,9 +146,7 @@ fn in_parts(work: Box<dyn Portable>) -> WriteParts {
     Box::new(move |send| {
         let (mut part, mut attachments) = (Vec::with_capacity(PART), Vec::new());
         let mut writer = ArgumentWriter::without_length(Sink::sending(&mut part, send));
-        shared::collecting(&mut attachments, || {
-            writer.write_all(&mut |arguments| work.write(arguments))
-        })?;
+        shared::collecting(&mut attachments, || work.write(&mut writer))?;
         writer.flush().map_err(|error| error.to_string())?;
         drop_quietly(Box::new(work));
         Ok(attachments)

@@ -55,14 +55,6 @@ impl<'a> ArgumentWriter<'a> {
         self.written += 1;
     }
 
-    /// Writes all arguments of a batch. Code of the user's that panics refuses its value.
-    pub(crate) fn write_all(
-        &mut self,
-        write: &mut dyn FnMut(&mut Self) -> Result<(), String>,
-    ) -> Result<(), String> {
-        codec::carried(&mut || write(self))
-    }
-
     /// How many arguments are written.
     pub(crate) fn written(&self) -> usize {
         self.written
@@ -85,14 +77,6 @@ pub(crate) struct Incoming<'a> {
     pub(crate) next_part: &'a mut dyn FnMut() -> Option<Vec<u8>>,
 }
 
-/// What a task in a worker process is doing: who is to blame if it panics.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Reading,
-    Running,
-    Writing,
-}
-
 /// A written batch while a worker process runs it: the arguments, and the outcomes as far as they are
 /// there.
 pub(crate) struct WrittenBatch<'a> {
@@ -102,7 +86,6 @@ pub(crate) struct WrittenBatch<'a> {
     reply: &'a mut Vec<u8>,
     recorder: Recorder<'a>,
     carried: Vec<u64>,
-    phase: Phase,
     /// How many bytes the running task's argument has.
     size: u64,
     /// Where the running task's outcome begins in the reply.
@@ -128,7 +111,6 @@ impl<'a> WrittenBatch<'a> {
             reply,
             recorder: Recorder::new(&rules, Laps::start_in_process(expected), None),
             carried: Vec::with_capacity(expected),
-            phase: Phase::Reading,
             size: 0,
             outcome_at: 0,
         };
@@ -151,7 +133,6 @@ impl<'a> WrittenBatch<'a> {
         let Some(argument) = self.arguments.sized() else { return false };
         self.argument = argument;
         self.size = argument.len() as u64;
-        self.phase = Phase::Reading;
         self.outcome_at = self.reply.len();
         self.reply.extend([0; 16]);
         true
@@ -159,30 +140,26 @@ impl<'a> WrittenBatch<'a> {
 
     /// The task's argument, or why it cannot be read.
     pub(crate) fn argument<A: Data>(&mut self) -> Result<A, String> {
-        let argument = match self.argument {
+        match self.argument {
             [] => codec::read_from(PartReader::new(&mut || {
                 let part = (self.incoming.next_part)()?;
                 self.size += part.len() as u64;
                 Some(part)
             })),
             bytes => codec::read(bytes),
-        };
-        self.phase = Phase::Running;
-        argument
+        }
     }
 
     /// The task has returned; its result is dropped before the task ends.
     pub(crate) fn end<R: Data>(&mut self, result: R, has_failed: bool) {
-        self.phase = Phase::Writing;
         let written = codec::append(&result, &mut Sink::growing(self.reply));
-        self.phase = Phase::Running;
         drop(result);
         self.written(written, has_failed);
     }
 
     fn written(&mut self, written: Result<(), String>, has_failed: bool) {
         if let Err(reason) = written {
-            return self.refuse(reason, Phase::Writing);
+            return self.refuse("the worker could not write it", &reason);
         }
         let tag = if has_failed { RETURNED } else { RESULT };
         let at = self.outcome_at;
@@ -194,7 +171,7 @@ impl<'a> WrittenBatch<'a> {
 
     /// The task has no argument, for this reason.
     pub(crate) fn no_argument(&mut self, reason: String) {
-        self.refuse(reason, Phase::Reading);
+        self.refuse("the worker could not read its argument", &reason);
     }
 
     /// No task runs, since the worker has no state, for this reason.
@@ -204,11 +181,7 @@ impl<'a> WrittenBatch<'a> {
         }
     }
 
-    fn refuse(&mut self, reason: String, phase: Phase) {
-        let what = match phase {
-            Phase::Reading => "the worker could not read its argument",
-            _ => "the worker could not write it",
-        };
+    fn refuse(&mut self, what: &str, reason: &str) {
         let reason = format!("{what}: {reason}");
         self.fail(NOT_CARRIED, Failure::NotCarried(String::new()), &reason);
     }
@@ -230,10 +203,7 @@ impl Resumable for WrittenBatch<'_> {
     }
 
     fn panicked(&mut self, message: String) {
-        match self.phase {
-            Phase::Running => self.fail(PANICKED, Failure::Panicked(String::new()), &message),
-            phase => self.refuse(codec::panicked(&message), phase),
-        }
+        self.fail(PANICKED, Failure::Panicked(String::new()), &message);
     }
 }
 
@@ -272,7 +242,7 @@ impl<'a> ResultReader<'a> {
         let left = reply.u64()?;
         let (failures, is_torn) = (Vec::new(), false);
         let mut reader = ResultReader { reply, left, place: 0, failures, is_torn };
-        resume(&mut reader, read);
+        read(&mut reader);
         if reader.is_torn {
             return None;
         }
@@ -327,15 +297,5 @@ impl<'a> ResultReader<'a> {
     /// How many results there may be, no more than the reply has room for.
     pub(crate) fn most(&self) -> usize {
         (self.left as usize).min(self.reply.0.len() / 16)
-    }
-}
-
-impl Resumable for ResultReader<'_> {
-    fn is_over(&self) -> bool {
-        self.is_torn
-    }
-
-    fn panicked(&mut self, message: String) {
-        self.refuse(codec::panicked(&message));
     }
 }

@@ -40,8 +40,7 @@ pub(crate) trait Tasks {
         Err(Error::lost(task.index))
     }
 
-    /// Reads the results that a worker in another process has written. Code of the user's may panic,
-    /// and this is called again then.
+    /// Reads the results that a worker in another process has written.
     fn read(&mut self, _: &mut ResultReader<'_>) {}
 
     /// What was read.

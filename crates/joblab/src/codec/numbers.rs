@@ -1,16 +1,29 @@
 //! Lists of numbers as bytes: a `Vec` of plain numbers is carried as it lies in memory, all at once and
 //! not number by number, since such lists are what is large.
 
-use std::any::Any;
-use std::io::{self, ErrorKind, Read, Write};
+use std::any::{Any, TypeId};
+use std::io::Write;
 
 use bytemuck::Pod;
+
+use super::error::Error;
+use super::parts::Sink;
+use super::source::Source;
 
 /// So many bytes are read at once: they stay in the processor's cache from being zeroed to being
 /// written.
 const STEP: usize = 1 << 16;
 
-/// Does something for each type of list until it gives a value: `$list` stands for the type.
+/// The least memory that is asked for at once: so much may be in vain if a length is a lie.
+const LEAST: usize = 1 << 24;
+
+/// Whether a `T` may be a list of numbers at all: a quick answer, so that no other value is asked for
+/// its type.
+pub(super) const fn may_be<T>() -> bool {
+    size_of::<T>() == size_of::<Vec<u8>>()
+}
+
+/// Does something for each type of list: `$list` stands for it.
 macro_rules! for_each_list {
     ($list:ident => $work:expr) => {
         for_each_list!($list => $work; u8 u16 u32 u64 usize i8 i16 i32 i64 isize f32 f64)
@@ -19,50 +32,62 @@ macro_rules! for_each_list {
         $({
             type $list = Vec<$number>;
             if let Some(done) = $work {
-                return Some(done);
+                return done;
             }
         })*
     };
 }
 
+/// Whether values of this type are lists of numbers.
+pub(super) fn is_list(id: TypeId) -> bool {
+    for_each_list!(List => (id == TypeId::of::<List>()).then_some(true));
+    false
+}
+
 /// Writes a value that is a list of numbers; `None` if it is something else.
-pub(crate) fn write<T: 'static>(value: &T, writer: &mut impl Write) -> Option<io::Result<()>> {
-    let value: &dyn Any = value;
-    for_each_list!(List => value.downcast_ref::<List>().map(|list| write_list(list, writer)));
+pub(super) fn write(value: &dyn Any, sink: &mut Sink<'_>) -> Option<Result<(), String>> {
+    if !is_list(value.type_id()) {
+        return None;
+    }
+    for_each_list!(List => value.downcast_ref::<List>().map(|list| {
+        Some(write_list(list, sink).map_err(|error| error.to_string()))
+    }));
     None
 }
 
-/// Reads what [`write`] wrote; `None` if a `T` is something else.
-pub(crate) fn read<T: 'static>(reader: &mut impl Read) -> Option<io::Result<T>> {
-    let mut value: Option<T> = None;
-    let place: &mut dyn Any = &mut value;
-    let read = (|| {
-        for_each_list!(List => place.downcast_mut::<Option<List>>().map(|place| {
-            *place = Some(read_list(reader)?);
-            Ok(())
-        }));
-        None
-    })()?;
-    read.map(|()| value).transpose()
+/// Reads what [`write`] wrote into `place`, an `Option` of that type of list.
+pub(super) fn read(place: &mut dyn Any, mut source: Source<'_>) -> Result<(), String> {
+    for_each_list!(List => place.downcast_mut::<Option<List>>().map(|place| {
+        let list = read_list(&mut source).map_err(|error| error.to_string())?;
+        source.finish().map_err(|error| error.to_string())?;
+        *place = Some(list);
+        Ok(())
+    }));
+    Err("it is no list of numbers".to_owned())
 }
 
 /// The number of numbers (u64, little-endian), and the numbers.
-fn write_list<N: Pod>(list: &[N], writer: &mut impl Write) -> io::Result<()> {
-    writer.write_all(&(list.len() as u64).to_le_bytes())?;
-    writer.write_all(bytemuck::cast_slice(list))
+fn write_list<N: Pod>(list: &[N], sink: &mut Sink<'_>) -> Result<(), Error> {
+    sink.write_all(&(list.len() as u64).to_le_bytes())?;
+    Ok(sink.write_all(bytemuck::cast_slice(list))?)
 }
 
-fn read_list<N: Pod>(reader: &mut impl Read) -> io::Result<Vec<N>> {
-    let mut length = [0; 8];
-    reader.read_exact(&mut length)?;
-    let length = usize::try_from(u64::from_le_bytes(length));
-    let length = length.map_err(|_| ErrorKind::OutOfMemory)?;
-    let mut list = Vec::new();
-    list.try_reserve_exact(length).map_err(|_| ErrorKind::OutOfMemory)?;
+fn read_list<N: Pod>(source: &mut Source<'_>) -> Result<Vec<N>, Error> {
+    let length = u64::from_le_bytes(source.array()?);
+    let length = usize::try_from(length).map_err(|_| Error::cut())?;
+    let mut list: Vec<N> = Vec::new();
+    if source.known().is_some_and(|bytes| length <= bytes / size_of::<N>()) {
+        list.reserve_exact(length);
+    }
     while list.len() < length {
         let start = list.len();
-        list.resize(length.min(start + STEP / size_of::<N>()), N::zeroed());
-        reader.read_exact(bytemuck::cast_slice_mut(&mut list[start..]))?;
+        if start == list.capacity() {
+            let more = start.max(LEAST / size_of::<N>()).min(length - start);
+            list.try_reserve_exact(more).map_err(|error| Error::new(error.to_string()))?;
+        }
+        let end = list.capacity().min(length).min(start + STEP / size_of::<N>());
+        list.resize(end, N::zeroed());
+        source.fill(bytemuck::cast_slice_mut(&mut list[start..]))?;
     }
     Ok(list)
 }

@@ -205,14 +205,14 @@ fn a_part_travels_once_whoever_writes_it() {
 
     impl Serialize for Original {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            rmp_serde::to_vec(&self.0).map_err(S::Error::custom)?.serialize(serializer)
+            serde_json::to_vec(&self.0).map_err(S::Error::custom)?.serialize(serializer)
         }
     }
 
     impl<'de> Deserialize<'de> for Original {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let bytes: Vec<u8> = Deserialize::deserialize(deserializer)?;
-            let read = || rmp_serde::from_slice(&bytes).ok();
+            let read = || serde_json::from_slice(&bytes).ok();
             match (read(), read()) {
                 (Some(part), None) => Ok(Original(part)),
                 _ => Err(D::Error::custom("two tasks could have the same part")),
@@ -237,7 +237,7 @@ fn a_part_travels_once_whoever_writes_it() {
 fn shared_numbers_travel_to_workers_only() {
     let _alone = alone();
     let data = SharedSlice::from_vec(vec![1_u8]).unwrap();
-    let error = rmp_serde::to_vec(&data).unwrap_err().to_string();
+    let error = serde_json::to_vec(&data).unwrap_err().to_string();
     assert!(error.contains("only to workers"), "{error}");
 }
 
