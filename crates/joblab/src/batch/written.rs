@@ -293,9 +293,4 @@ impl<'a> ResultReader<'a> {
         self.failures.retain(|(failed, _)| *failed != place);
         self.failures.push((place, Failure::NotCarried(reason)));
     }
-
-    /// How many results there may be, no more than the reply has room for.
-    pub(crate) fn most(&self) -> usize {
-        (self.left as usize).min(self.reply.0.len() / 16)
-    }
 }

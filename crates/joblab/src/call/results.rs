@@ -27,11 +27,12 @@ impl<R> Taken<R> {
 
     /// The results of tasks that have succeeded, with their indices.
     fn finished(self) -> Vec<(usize, R)> {
-        let mut finished = Vec::with_capacity(self.results.len());
+        let mut finished = Vec::new();
         let mut results = self.results.into_iter();
         for tasks in self.tasks {
             for index in tasks {
-                finished.extend(results.next().map(|result| (index, result)));
+                let Some(result) = results.next() else { break };
+                finished.push((index, result));
             }
         }
         finished
@@ -41,11 +42,16 @@ impl<R> Taken<R> {
 impl<R: 'static> Take for Taken<R> {
     fn take(&mut self, tasks: Range<usize>, succeeded: bool, results: &mut Results) {
         let Some(results) = results.downcast_mut::<vec::IntoIter<R>>() else { return };
+        for index in tasks.clone() {
+            let Some(result) = results.next() else { break };
+            if succeeded {
+                self.results.push(result);
+            } else {
+                self.failed.push((index, result));
+            }
+        }
         if succeeded {
-            self.results.extend(results.take(tasks.len()));
             self.tasks.push(tasks);
-        } else {
-            self.failed.extend(tasks.zip(results));
         }
     }
 }

@@ -57,6 +57,12 @@ pub(crate) struct KeptTask {
     argument: Written,
 }
 
+impl KeptTask {
+    fn refused(&self, reason: String) -> Error {
+        Error::argument(self.index, reason)
+    }
+}
+
 /// Keeps the tasks that may have to be handed out again.
 pub(crate) struct Keeper {
     is_needed: bool,
@@ -162,11 +168,14 @@ where
 
     /// Writes a task down, since it may be needed again. False where that cannot be done.
     fn keep(&mut self, function: &F, argument: &A, keeper: &mut Keeper) -> bool {
-        let is_it = |known: &F| known.address() == function.address();
-        let place = self.functions.iter().position(is_it).unwrap_or_else(|| {
+        let mut place = 0;
+        while place < self.functions.len() && self.functions[place].address() != function.address()
+        {
+            place += 1;
+        }
+        if place == self.functions.len() {
             self.functions.push(function.clone());
-            self.functions.len() - 1
-        });
+        }
         keeper.keep(place, &mut |sink| codec::append(argument, sink))
     }
 
@@ -197,7 +206,7 @@ where
             if keeper.is_needed && !self.keep(&function, &argument, keeper) {
                 return;
             }
-            self.function.get_or_insert(function);
+            self.function = Some(function);
             self.arguments.push(argument);
         }
         // That there are no more is best known before the last batch is home. An iterator that says so
@@ -228,14 +237,12 @@ where
         task: &KeptTask,
         completion: &mut Option<Completion>,
     ) -> Result<(), Error> {
-        let argument = codec::read(&task.argument.bytes)
-            .map_err(|reason| Error::argument(task.index, reason))?;
+        let argument = codec::read(&task.argument.bytes).map_err(|reason| task.refused(reason))?;
         let batch = Self::batch(self.functions[task.function].clone(), vec![argument]);
         submit(self.workers, batch, completion)
     }
 
     fn read(&mut self, reader: &mut ResultReader<'_>) {
-        self.results.reserve(reader.most());
         while let Some(bytes) = reader.next_result() {
             match codec::read(bytes) {
                 Ok(result) => self.results.push(result),
