@@ -56,7 +56,7 @@ fn all_workers_read_the_one_memory() {
             (0..).zip(numbers).for_each(|(n, number)| *number = n);
         })
         .unwrap();
-        let expected = (0..bytes as u64 / 8).sum();
+        let expected: u64 = (0..bytes as u64 / 8).sum();
         for &backend in BACKENDS {
             let parallel = Parallel::new(3).backend(backend);
             let before = private_memory();
