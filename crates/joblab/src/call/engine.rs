@@ -185,7 +185,7 @@ impl<'p> Engine<'p> {
         if queue.is_ready() { None } else { self.last.take() }
     }
 
-    /// Hands out what there is room for, waits until a batch comes home, and passes on how each of
+    /// Hands out what there is room for, waits until a batch has ended, and passes on how each of
     /// its tasks ended for good. False when all tasks have.
     ///
     /// # Errors

@@ -209,7 +209,7 @@ where
             self.function = Some(function);
             self.arguments.push(argument);
         }
-        // That there are no more is best known before the last batch is home. An iterator that says so
+        // That there are no more is best known before the last batch has ended. An iterator that says so
         // is asked once more, and not believed.
         if self.held.is_none() && self.tasks.size_hint() == (0, Some(0)) {
             self.held = self.next();

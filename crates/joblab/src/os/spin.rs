@@ -2,7 +2,7 @@
 
 use std::thread;
 
-/// So often is looked. After rayon, whose threads look 32 times before they get sleepy
+/// How often [`spin`] looks. After rayon, whose threads look 32 times before they get sleepy
 /// (rayon-core/src/sleep/mod.rs, `ROUNDS_UNTIL_SLEEPY`); from 16 on nothing more was gained.
 const LOOKS: usize = 16;
 

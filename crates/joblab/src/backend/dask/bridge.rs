@@ -67,11 +67,11 @@ pub(super) fn start(
             Ok(Some((Kind::Hello, body))) => {
                 let stderr = child.stderr.take().expect("piped");
                 let threads = Fields(&body).u64().unwrap_or(1) as usize;
-                let ear = os::set_nonblocking(decoder.get_ref().as_fd())
+                let listener = os::set_nonblocking(decoder.get_ref().as_fd())
                     .and_then(|()| Lines::new(stderr, Target::Stderr))
                     .map(|stderr| Listener { child, decoder, stderr })
                     .map_err(|error| Error::pool(n_jobs, error))?;
-                return Ok((ear, stdin.expect("piped"), threads));
+                return Ok((listener, stdin.expect("piped"), threads));
             }
             Ok(Some((Kind::Refused, reason))) => {
                 exit::end(&mut child);

@@ -37,7 +37,7 @@ const THREAD_VARIABLES: [&str; 8] = [
 ];
 /// A batch is short where the worker would wait a good part of that time for the next one.
 const SHORT: Duration = Duration::from_millis(5);
-/// So many short batches are sent ahead, so that a worker need not wait.
+/// How many short batches a worker is sent ahead, so that it need not wait.
 const AHEAD: usize = 4;
 /// How long a task whose call has failed may go on before its worker is stopped: a worker that is
 /// about to be free is worth more than a new one.
@@ -98,7 +98,7 @@ impl WorkerHandle {
             // What the kernel writes to its runtime for each cell.
             let line = format!("LOAD_AND_RUN {} {}\n", image.path, worker_main::ENTRY);
             (&ours).write_all(line.as_bytes()).map_err(|error| error.to_string())?;
-            // evcxr asks for backtraces, and those of several workers would bury the panics' words.
+            // evcxr asks for backtraces, and those of several workers would hide the panics' words.
             command.env("RUST_BACKTRACE", "0");
         } else {
             command.env(worker_main::VARIABLE, "1");

@@ -61,7 +61,7 @@ pub(crate) struct Packer {
 
 impl Packer {
     /// Writes a job down, and notes what workers need for it. Where the pool `streams`, a large argument
-    /// is left to be written when the parcel is on its way.
+    /// is left to be written when the batch is on its way.
     pub(crate) fn pack(
         packer: &Mutex<Packer>,
         job: Job,
