@@ -7,8 +7,17 @@ use serde::de::DeserializeOwned;
 
 /// What travels to a worker and back: anything that serde can write and read, and that owns what
 /// it holds.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel to a worker",
+    label = "serde must be able to write it and to read it again",
+    note = "a struct or an enum of your own: put `#[derive(Serialize, Deserialize)]` on it",
+    note = "an error of a library, as `io::Error`: return its text, `error.to_string()`",
+    note = "a reference, as `&str`: send what it refers to, as a `String`",
+    note = "`Parallel::sharedmem` needs none of this: it runs on threads, and closures may borrow"
+)]
 pub trait Data: Serialize + DeserializeOwned + Send + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Data for T {}
 
 /// A call of `f` with `arg` that has not happened yet; [`delayed`] makes one.
