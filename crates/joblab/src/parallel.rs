@@ -98,8 +98,8 @@ impl Parallel {
         self
     }
 
-    /// Runs a task that panicked, or whose worker died, up to `attempts` more times. Its argument is
-    /// written down before it runs, to be there then.
+    /// Runs a task that panicked, or whose worker died, up to `attempts` more times. The call writes
+    /// its argument down before the first attempt, so that it is there for the next one.
     pub fn retries(mut self, attempts: u32) -> Self {
         self.options.retries = attempts;
         self
@@ -108,7 +108,7 @@ impl Parallel {
     /// Limits how long each task may take, from its start in the worker. A late worker process is
     /// stopped and replaced. A thread cannot be stopped: the task fails when it ends.
     ///
-    /// With this, tasks travel to worker processes one by one.
+    /// With this option the call sends tasks to worker processes one by one.
     pub fn task_timeout(mut self, limit: Duration) -> Self {
         self.options.task_timeout = Some(limit);
         self
@@ -128,21 +128,21 @@ impl Parallel {
         self
     }
 
-    /// Has calls stop when the token is cancelled.
+    /// Stops calls when the token is cancelled.
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
         self.options.cancel_token = Some(token.clone());
         self
     }
 
-    /// Prints joblib's progress lines: more of them up to 10, one for each batch above, to standard
-    /// error below 50 and to standard output from there on. In a notebook, at most one a second,
-    /// and a last one.
+    /// Prints joblib's progress lines. A higher number prints more of them; above 10 there is one for
+    /// each batch. They go to standard error, and from 50 on to standard output. A notebook shows at
+    /// most one a second, and the last one.
     pub fn verbose(mut self, verbose: u32) -> Self {
         self.options.verbose = verbose;
         self
     }
 
-    /// Calls `tell` in the calling thread whenever a batch has ended.
+    /// Calls `tell` whenever a batch has ended, in the thread that made the call.
     pub fn on_progress(mut self, tell: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.options.on_progress = Some(Arc::new(tell));
         self
@@ -288,7 +288,7 @@ impl Parallel {
         )
     }
 
-    /// The same for workers that share memory.
+    /// Does the same for workers that share memory.
     fn enter_shared<'p>(
         &'p self,
         workers: &'p OnceLock<Box<dyn SharedMemory>>,

@@ -60,7 +60,7 @@ impl CancelToken {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
-    /// Has a call woken when the token is cancelled, as long as the watch lives.
+    /// Wakes a call when the token is cancelled, as long as the watch lives.
     pub(super) fn watch(&self, wake: Waker) -> Watch {
         let mut calls = self.calls();
         let number = calls.last().map_or(0, |(last, _)| last + 1);

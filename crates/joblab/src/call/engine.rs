@@ -416,7 +416,7 @@ impl Drop for Engine<'_> {
     }
 }
 
-/// Has the caller's iterator fill the next batch, of which the first task has the index `first`.
+/// Fills the next batch from the caller's iterator. The first task of it has the index `first`.
 fn pull(
     tasks: &mut dyn Tasks,
     most: usize,

@@ -17,8 +17,8 @@ pub struct WithState<C, S> {
 }
 
 impl Parallel {
-    /// Has each worker make a state with `make(&context)` before its first task, to be kept for all
-    /// its tasks: a loaded model, a connection, a table that is sent once to a worker and not once
+    /// Gives each worker a state: the worker calls `make(&context)` before its first task, and keeps
+    /// what that returns for all of its tasks: a loaded model, a connection, a table that is sent once to a worker and not once
     /// with each task.
     ///
     /// ```

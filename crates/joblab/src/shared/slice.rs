@@ -161,7 +161,7 @@ impl<T: Pod> SharedSlice<T> {
         SharedSlice::fill(numbers.len(), |slice| slice.copy_from_slice(&numbers))
     }
 
-    /// Has `fill` write `length` numbers in place; they are zero before.
+    /// Calls `fill` to write `length` numbers in place; they are zero before.
     ///
     /// # Errors
     /// As [`from_vec`](Self::from_vec).
