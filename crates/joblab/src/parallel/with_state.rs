@@ -18,8 +18,8 @@ pub struct WithState<C, S> {
 
 impl Parallel {
     /// Gives each worker a state: the worker calls `make(&context)` before its first task, and keeps
-    /// what that returns for all of its tasks: a loaded model, a connection, a table that is sent once to a worker and not once
-    /// with each task.
+    /// what that returns for all of its tasks: a loaded model, a connection, a table that is sent once
+    /// to a worker and not once with each task.
     ///
     /// ```
     /// # use joblab::{Backend, Parallel};
