@@ -3,6 +3,7 @@
 //! This is the one place that reads clocks.
 
 mod clock;
+mod cpu;
 mod record;
 mod run;
 mod stopwatch;
@@ -11,6 +12,7 @@ mod timing;
 pub(crate) mod units;
 
 pub(crate) use self::clock::{Laps, Moment, TaskTimes};
+pub(crate) use self::cpu::{used_in_other_processes, used_in_other_threads};
 pub use self::record::TaskRecord;
 pub use self::run::{Measured, Run};
 pub(crate) use self::stopwatch::Stopwatch;

@@ -1,28 +1,43 @@
 //! A rayon pool of named threads.
 
+mod queue;
+mod scope;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use rayon::{ScopeFifo, ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use self::queue::{Queue, Work};
 use crate::error::Error;
-use crate::pool::{InScope, Job, Pool, SharedMemory, Spawn, Workers};
+use crate::pool::{InScope, Job, Pool, SharedMemory, Workers};
 
-pub(super) struct Threads(ThreadPool);
+pub(super) struct Threads {
+    pool: ThreadPool,
+    queue: Arc<Queue>,
+}
 
 impl Threads {
     pub(super) fn start(n_jobs: usize) -> Result<Self, Error> {
-        ThreadPoolBuilder::new()
+        let pool = ThreadPoolBuilder::new()
             .num_threads(n_jobs)
             .thread_name(|worker| format!("worker-{worker}"))
             .build()
-            .map(Threads)
-            .map_err(|reason| Error::pool(n_jobs, reason))
+            .map_err(|reason| Error::pool(n_jobs, reason))?;
+        Ok(Threads { pool, queue: Arc::new(Queue::new(n_jobs)) })
+    }
+
+    fn hand_over(&self, work: Work) {
+        if self.queue.push(work) {
+            let queue = Arc::clone(&self.queue);
+            self.pool.spawn_fifo(move || queue.visit());
+        }
     }
 }
 
 impl Pool for Threads {
     fn n_workers(&self) -> usize {
-        self.0.current_num_threads()
+        self.pool.current_num_threads()
     }
 
     /// Waking a thread takes some microseconds.
@@ -31,8 +46,7 @@ impl Pool for Threads {
     }
 
     fn submit(&self, job: Job) -> Result<(), Error> {
-        // First in, first out: tasks start in the order of the list.
-        self.0.spawn_fifo(move || job.run());
+        self.hand_over(Box::new(move || job.run()));
         Ok(())
     }
 }
@@ -41,16 +55,10 @@ impl Workers for Threads {}
 
 impl SharedMemory for Threads {
     fn scope<'scope>(&self, call: InScope<'_, 'scope>) {
-        self.0.in_place_scope_fifo(|scope| call(scope));
+        scope::run(&|work| self.hand_over(work), call);
     }
 
     fn as_workers(&self) -> &dyn Workers {
         self
-    }
-}
-
-impl<'scope> Spawn<'scope> for ScopeFifo<'scope> {
-    fn spawn(&self, work: Box<dyn FnOnce() + Send + 'scope>) {
-        self.spawn_fifo(move |_| work());
     }
 }

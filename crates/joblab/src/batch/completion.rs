@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::recorder::{Outcomes, Rules};
@@ -37,6 +38,8 @@ pub(crate) struct Finished {
     pub(crate) results: Results,
     pub(crate) pid: u32,
     pub(crate) thread: Arc<str>,
+    /// That thread, if it is one of this process.
+    pub(crate) thread_id: Option<ThreadId>,
 }
 
 /// A worker in another process, as the records of its tasks show it.

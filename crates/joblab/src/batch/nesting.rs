@@ -52,6 +52,11 @@ impl Nesting {
         self.depth >= DEEPEST_POOL || self.pools.contains(&pool)
     }
 
+    /// Whether the tasks here are those of a call that a task has made.
+    pub(crate) fn is_inside_of_a_task(&self) -> bool {
+        self.depth > 1
+    }
+
     /// Makes this the current thread's, as long as the guard lives.
     pub(crate) fn enter(self) -> Entered {
         let exchange = EXCHANGE.get();

@@ -2,8 +2,7 @@
 //! everything else that carries, runs or counts tasks is compiled once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process;
-use std::vec;
+use std::{process, thread, vec};
 
 use super::completion::{CallShared, Completion, Finished, Results};
 use super::function::{Function, PackedState};
@@ -85,6 +84,7 @@ pub(crate) fn run(mut work: Box<dyn Work + '_>, completion: Completion) {
                 results: work.take_results(),
                 pid: process::id(),
                 thread: thread_name().into(),
+                thread_id: Some(thread::current().id()),
             });
         }
         drop(work);

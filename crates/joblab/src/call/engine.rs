@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, ThreadId};
 
 use super::batch_size::BatchSize;
 use super::cancel::Watch;
@@ -20,7 +21,10 @@ use crate::batch::{
     ResultReader, Rules,
 };
 use crate::error::{self, Error};
-use crate::measure::{Moment, Stopwatch, TaskRecord, TaskTimes, Timing};
+use crate::measure::{
+    Moment, Stopwatch, TaskRecord, TaskTimes, Timing, used_in_other_processes,
+    used_in_other_threads,
+};
 use crate::os::spin;
 use crate::pool::Workers;
 use crate::shared;
@@ -317,8 +321,11 @@ impl<'p> Engine<'p> {
 
     /// Passes on the outcomes of a batch, but for those that are tried again.
     fn take_in(&mut self, range: Range<usize>, finished: Finished, collect: &mut dyn Collect) {
-        let Finished { outcomes, results, pid, thread } = finished;
+        let Finished { outcomes, results, pid, thread, thread_id } = finished;
         self.batch_size.learn(&outcomes.times);
+        if self.shared.rules.nesting.is_inside_of_a_task() {
+            count_for_the_task_around(&outcomes.times, thread_id);
+        }
         collect.batch(results);
         let mut failures = outcomes.failures.into_iter().peekable();
         let carried = outcomes.carried.into_iter().chain(iter::repeat(0));
@@ -416,6 +423,16 @@ impl Drop for Engine<'_> {
     }
 }
 
+/// Counts a batch's CPU time for the task that made the call, unless it ran in the same thread.
+fn count_for_the_task_around(times: &[TaskTimes], thread_id: Option<ThreadId>) {
+    let cpu = times.iter().map(|times| times.cpu).sum();
+    match thread_id {
+        None => used_in_other_processes(cpu),
+        Some(thread) if thread != thread::current().id() => used_in_other_threads(cpu),
+        Some(_) => {}
+    }
+}
+
 /// Fills the next batch from the caller's iterator. The first task of it has the index `first`.
 fn pull(
     tasks: &mut dyn Tasks,
@@ -440,5 +457,5 @@ fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Fin
     for times in &mut outcomes.times {
         times.read_ahead(worker.clock_ahead);
     }
-    Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread })
+    Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread, thread_id: None })
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use cpu_time::{ProcessTime, ThreadTime};
-
+use super::cpu::CpuClock;
 use super::timing::ratio;
 
 /// A moment on the monotonic clock, which all processes of a machine share (clock_gettime(2)), in
@@ -80,36 +79,15 @@ pub(crate) struct Laps {
 /// Some fifty times what a reading costs.
 const CPU_STEP: Duration = Duration::from_micros(20);
 
-enum CpuClock {
-    Thread(ThreadTime),
-    Process(ProcessTime),
-}
-
-impl CpuClock {
-    /// The CPU time since the last reading.
-    fn read(&mut self) -> Duration {
-        match self {
-            CpuClock::Thread(last) => {
-                let now = ThreadTime::now();
-                now.duration_since(std::mem::replace(last, now))
-            }
-            CpuClock::Process(last) => {
-                let now = ProcessTime::now();
-                now.duration_since(std::mem::replace(last, now))
-            }
-        }
-    }
-}
-
 impl Laps {
     /// For tasks in a thread that shares its process with others.
     pub(crate) fn start_in_thread(expected: usize) -> Self {
-        Laps::start(expected, CpuClock::Thread(ThreadTime::now()))
+        Laps::start(expected, CpuClock::of_thread())
     }
 
-    /// For tasks in a process that does nothing else: threads that they start count too.
+    /// For tasks in a process that does nothing else.
     pub(crate) fn start_in_process(expected: usize) -> Self {
-        Laps::start(expected, CpuClock::Process(ProcessTime::now()))
+        Laps::start(expected, CpuClock::of_process())
     }
 
     fn start(expected: usize, cpu: CpuClock) -> Self {

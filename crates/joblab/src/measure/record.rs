@@ -21,7 +21,14 @@ pub struct TaskRecord {
     /// Bytes of argument and result that were carried to the worker and back: what a shared slice saves.
     /// 0 where they were moved within this process, and where the task failed.
     pub carried: u64,
-    /// CPU time of the task: of the thread that ran it, user and system.
+    /// CPU time of the task, user and system: of the thread that ran it, and of the tasks of calls of
+    /// this crate that it made, wherever those ran.
+    ///
+    /// In a worker process, which runs one task at a time, it is also that of all other threads of the
+    /// process, and of the programs that the task started and waited for. Where threads share a process
+    /// the system does not tell whose threads and programs those are, and they count for no task. A
+    /// thread in which tasks wait for rayon runs pieces of other tasks meanwhile: they count for the
+    /// task that waits.
     pub cpu: Duration,
 }
 

@@ -18,6 +18,7 @@ mod process_iterators;
 mod processes;
 #[cfg(target_os = "linux")]
 mod progress;
+mod rayon_in_tasks;
 #[cfg(target_os = "linux")]
 mod scarcity;
 mod sharedmem;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use joblab::{Backend, Parallel, Timing, time, wait_loop_nogil, wait_loop_withgil, with_gil};
 
+use crate::BACKENDS;
+
 pub(crate) const N: u64 = 900;
 
 /// A timing of so many milliseconds.
@@ -44,6 +46,53 @@ fn the_loop_costs_both() {
 pub(crate) fn cost_of_the_loop() -> Duration {
     let sequential = Parallel::new(1).backend(Backend::Sequential);
     sequential.map(wait_loop_nogil, [N]).unwrap().tasks[0].cpu
+}
+
+#[test]
+fn calls_inside_of_a_task_count_for_it_once() {
+    const N: u64 = super::timing::N / 3;
+    /// Makes a call, and tells the CPU time of its tasks.
+    fn inner(backend: String) -> Duration {
+        let parallel = Parallel::new(2).backend(backend.parse().unwrap());
+        let run = parallel.map(wait_loop_nogil, [N; 3]).unwrap();
+        run.timing.worker_cpu
+    }
+    /// The same with an iterator.
+    fn inner_iterator(backend: String) -> Duration {
+        let parallel = Parallel::new(2).backend(backend.parse().unwrap());
+        let tasks = [N; 3].map(|n| joblab::delayed(wait_loop_nogil, n));
+        assert_eq!(parallel.iter(tasks).unwrap().map(Result::unwrap).count(), 3);
+        let sequential = Parallel::new(1).backend(Backend::Sequential);
+        3 * sequential.map(wait_loop_nogil, [N]).unwrap().tasks[0].cpu
+    }
+    for &outer in BACKENDS {
+        for &backend in BACKENDS {
+            for f in [inner, inner_iterator] {
+                let parallel = Parallel::new(2).backend(outer);
+                let run = parallel.map(f, vec![backend.to_string(); 2]).unwrap();
+                for (task, &used) in run.tasks.iter().zip(&run.results) {
+                    // One loop tells the cost, or none. More is what starting processes takes.
+                    let most = used * 2 + Duration::from_millis(100);
+                    let seen = format!("{backend} in {outer}: {used:?} in {task:?}");
+                    assert!(task.cpu >= used / 3 && task.cpu <= most, "{seen}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn programs_that_a_task_waits_for_count_for_it_in_a_worker_process() {
+    fn shell(program: String) -> bool {
+        std::process::Command::new("sh").args(["-c", &program]).status().unwrap().success()
+    }
+    let parallel = Parallel::new(1).backend(Backend::Multiprocessing);
+    let programs = ["true", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done", "true"];
+    let run = parallel.map(shell, programs.map(str::to_owned)).unwrap();
+    assert_eq!(run.results, [true; 3]);
+    let [none, busy, last] = [0, 1, 2].map(|task: usize| run.tasks[task].cpu);
+    assert!(busy > 5 * none && busy > 5 * last, "{:?}", run.tasks);
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! The jobs of a pool's threads, first in, first out, and one at a time on each thread.
+//!
+//! A rayon thread that waits for work that was split off runs whatever the pool has meanwhile, on top
+//! of the stack of what waits. A second task there would find its thread's state taken and locks held
+//! by a task that cannot go on. So rayon is not given the jobs but only visits to this queue, and a
+//! visit to a thread that has a job takes none.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use crate::os::lock;
+
+pub(super) type Work = Box<dyn FnOnce() + Send>;
+
+pub(super) struct Queue(Mutex<State>);
+
+/// All of it changes under one lock. Where there are jobs, either all threads are busy, and look for
+/// another one at the end of theirs, or a visit is on its way.
+struct State {
+    jobs: VecDeque<Work>,
+    /// Which threads of the pool have jobs.
+    is_busy: Vec<bool>,
+    /// How many have none.
+    free: usize,
+    /// How many visits are on their way.
+    visits: usize,
+}
+
+impl Queue {
+    pub(super) fn new(threads: usize) -> Self {
+        let (jobs, is_busy) = (VecDeque::new(), vec![false; threads]);
+        Queue(Mutex::new(State { jobs, is_busy, free: threads, visits: 0 }))
+    }
+
+    /// Adds a job. Where it returns true, a thread of the pool must [visit](Self::visit) the queue.
+    #[must_use]
+    pub(super) fn push(&self, work: Work) -> bool {
+        let mut state = lock(&self.0);
+        state.jobs.push_back(work);
+        let calls = state.visits < state.free;
+        state.visits += usize::from(calls);
+        calls
+    }
+
+    /// Runs jobs in a thread of the pool until there are no more. From one that has a job already, and
+    /// waits for some other work, it sends for the free ones.
+    pub(super) fn visit(self: &Arc<Self>) {
+        lock(&self.0).visits -= 1;
+        if !self.run_jobs() && self.has_free_threads_for_jobs() {
+            // Each thread gets a visit of its own, which no busy one can take away.
+            let queue = Arc::clone(self);
+            rayon::spawn_broadcast(move |_| {
+                queue.run_jobs();
+            });
+        }
+    }
+
+    /// False in a thread that has a job already.
+    fn run_jobs(&self) -> bool {
+        let Some(thread) = rayon::current_thread_index() else { return false };
+        if !self.begin(thread) {
+            return false;
+        }
+        while let Some(work) = self.next(thread) {
+            work();
+            // What tasks spawn or split off comes before the next job, as in any rayon pool.
+            while rayon::yield_now() == Some(rayon::Yield::Executed) {}
+        }
+        true
+    }
+
+    fn begin(&self, thread: usize) -> bool {
+        let mut state = lock(&self.0);
+        if state.is_busy[thread] {
+            return false;
+        }
+        state.is_busy[thread] = true;
+        state.free -= 1;
+        true
+    }
+
+    /// The next job; where there is none, the thread is free.
+    fn next(&self, thread: usize) -> Option<Work> {
+        let mut state = lock(&self.0);
+        let next = state.jobs.pop_front();
+        if next.is_none() {
+            state.is_busy[thread] = false;
+            state.free += 1;
+        }
+        next
+    }
+
+    fn has_free_threads_for_jobs(&self) -> bool {
+        let state = lock(&self.0);
+        state.free > 0 && !state.jobs.is_empty()
+    }
+}
