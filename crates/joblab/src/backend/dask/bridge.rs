@@ -12,8 +12,8 @@ use super::writer::{SHARED, Shared};
 use crate::backend::remote::exit;
 use crate::backend::remote::framing::{Broken, Decoder, Kind};
 use crate::backend::remote::output::{Lines, Target};
+use crate::backend::remote::protocol::{self, DaskReply, Verdict};
 use crate::batch::{Completion, RemoteWorker, Reply};
-use crate::codec::Fields;
 use crate::error::Error;
 use crate::notebook::facts::{RUNTIME, is_evcxr};
 use crate::os::{self, Interest, lock};
@@ -22,13 +22,6 @@ const PROGRAM: &str =
     concat!(include_str!("frames.py"), include_str!("workers.py"), include_str!("bridge.py"));
 /// The status with which a Python ends that has no `distributed`.
 const NO_DASK: i32 = 77;
-
-/// What came of a batch: frames.py has the same numbers.
-const DONE: u64 = 0;
-const NO_FUNCTION: u64 = 1;
-const DIED: u64 = 2;
-const KILLED: u64 = 3;
-const LATE: u64 = 4;
 
 /// The way from the bridge.
 pub(super) struct Listener {
@@ -66,7 +59,7 @@ pub(super) fn start(
         match decoder.next() {
             Ok(Some((Kind::Hello, body))) => {
                 let stderr = child.stderr.take().expect("piped");
-                let threads = Fields(&body).u64().unwrap_or(1) as usize;
+                let threads = protocol::read_threads(&body).unwrap_or(1);
                 let listener = os::set_nonblocking(decoder.get_ref().as_fd())
                     .and_then(|()| Lines::new(stderr, Target::Stderr))
                     .map(|stderr| Listener { child, decoder, stderr })
@@ -112,8 +105,8 @@ impl Listener {
             match self.decoder.next() {
                 Ok(Some((Kind::Reply, message))) => answer(shared, message),
                 Ok(Some((Kind::Hello, body))) => {
-                    if let Some(threads) = Fields(&body).u64() {
-                        shared.threads.store(threads as usize, Ordering::Relaxed);
+                    if let Some(threads) = protocol::read_threads(&body) {
+                        shared.threads.store(threads, Ordering::Relaxed);
                     }
                 }
                 Ok(Some((Kind::Refused, reason))) => {
@@ -161,52 +154,43 @@ impl Listener {
 
 /// Reports an answer to the call that awaits it, if one still does.
 fn answer(shared: &Shared, message: Vec<u8>) {
-    let mut fields = Fields(&message);
-    let head = (|| {
-        let (number, verdict) = (fields.u64()?, fields.u64()?);
-        let (pid, ahead) = (fields.u64()? as u32, fields.u64()? as i64);
-        Some((number, verdict, pid, ahead, fields.sized()?))
-    })();
-    let Some((number, verdict, pid, ahead, name)) = head else {
-        return;
-    };
+    let Some(reply) = DaskReply::read(&message) else { return };
     let waiting = match &mut *lock(&shared.waiting) {
-        Ok(waiting) => waiting.remove(&number),
+        Ok(waiting) => waiting.remove(&reply.number),
         Err(_) => None,
     };
     // Its shared memory is the caller's alone again, once it is answered.
     let Some((completion, _)) = waiting else { return };
-    let name = String::from_utf8_lossy(name).into_owned();
-    if verdict == DONE {
-        let outcomes = message.len() - fields.0.len();
-        // The number of descriptors of shared memory is at the end: worker.rs.
-        if fields.0.last_chunk() != Some(&[0; 8]) {
-            let error = Error::result(completion.tasks().start, SHARED);
-            return completion.failed(error);
-        }
-        let worker = RemoteWorker { pid, thread: name.into(), clock_ahead: ahead };
-        completion.replied(Reply { worker, message, outcomes, taken: Vec::new() });
-    } else {
-        let error = failure(&completion, verdict, pid, &name, fields.0);
-        completion.failed(error);
+    if reply.verdict != Verdict::Done {
+        let error = failure(&completion, &reply);
+        return completion.failed(error);
     }
+    if reply.has_shared_memory() {
+        let error = Error::result(completion.tasks().start, SHARED);
+        return completion.failed(error);
+    }
+    let (pid, clock_ahead) = (reply.pid, reply.clock_ahead);
+    let thread = String::from_utf8_lossy(reply.name).into();
+    let worker = RemoteWorker { pid, thread, clock_ahead };
+    let outcomes = message.len() - reply.rest.len();
+    completion.replied(Reply { worker, message, outcomes, taken: Vec::new() });
 }
 
-fn failure(completion: &Completion, verdict: u64, pid: u32, name: &str, rest: &[u8]) -> Error {
+fn failure(completion: &Completion, reply: &DaskReply<'_>) -> Error {
+    let DaskReply { verdict, pid, .. } = *reply;
     let tasks = completion.tasks();
-    let words = String::from_utf8_lossy(rest);
+    let [name, words] = [reply.name, reply.rest].map(String::from_utf8_lossy);
     match verdict {
-        NO_FUNCTION => Error::function(tasks.start, words),
-        DIED => {
-            let status = Fields(rest).u64().unwrap_or_default() as i32;
-            let how = exit::describe(ExitStatus::from_raw(status));
+        Verdict::NoFunction => Error::function(tasks.start, words),
+        Verdict::Died => {
+            let how = exit::describe(ExitStatus::from_raw(reply.status()));
             Error::died(&tasks, &format!("process {pid} of Dask worker {name}"), &how)
         }
-        KILLED => Error::died(&tasks, &format!("Dask worker {words}"), "died"),
-        LATE => {
+        Verdict::Killed => Error::died(&tasks, &format!("Dask worker {words}"), "died"),
+        Verdict::Late => {
             let end = format!("its process {pid} on Dask worker {name} was stopped");
             Error::task_timeout(tasks.start, completion.task_timeout().unwrap_or_default(), &end)
         }
-        _ => Error::dask_task(tasks.start, &words),
+        Verdict::Done | Verdict::Lost => Error::dask_task(tasks.start, &words),
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::bridge;
 use super::writer::{BridgeWriter, SHARED, Shared};
-use crate::backend::remote::framing::{self, Kind};
+use crate::backend::remote::framing::Kind;
 use crate::backend::remote::packing::Packer;
+use crate::backend::remote::protocol::{self, JobHead};
 use crate::backend::remote::worker_main;
 use crate::error::Error;
 use crate::notebook::facts::is_evcxr;
@@ -75,7 +76,7 @@ impl Pool for Cluster {
         if batch.attachments.iter().any(|attached| attached.written.is_some()) {
             return Err(Error::argument(batch.completion.tasks().start, SHARED));
         }
-        let limit = batch.completion.task_timeout().unwrap_or_default();
+        let limit = batch.completion.task_timeout();
         let mut writer = lock(&self.shared.writer);
         let number = writer.number();
         let memory = writer.number_memory(&batch.attachments);
@@ -90,10 +91,8 @@ impl Pool for Cluster {
             frames.extend(packer.state.clone());
         }
         drop(packer);
-        let limit = limit.as_nanos().try_into().unwrap_or(u64::MAX);
-        let mut head = vec![number, batch.needs_state.into(), limit, memory.len() as u64];
-        head.extend(memory.into_iter().flatten());
-        frames.push(Arc::new(framing::around(Kind::Job, &head, &batch.frame)));
+        let head = JobHead { number, needs_state: batch.needs_state, limit, memory };
+        frames.push(Arc::new(head.frame_around(&batch.frame)));
         frames.push(batch.frame);
         for frame in frames {
             writer.send(&frame);
@@ -115,7 +114,7 @@ impl Workers for Cluster {
             });
         }
         if !numbers.is_empty() {
-            lock(&self.shared.writer).send(&framing::around(Kind::Cancel, &numbers, &[]));
+            lock(&self.shared.writer).send(&protocol::list(Kind::Cancel, &numbers));
         }
         true
     }

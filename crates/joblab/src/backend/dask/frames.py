@@ -2,7 +2,7 @@
 
 The crate starts this with `python -c`: frames.py, workers.py and bridge.py, one after the other as
 one program, so that what workers need of it travels as a pickle. Standard input and output carry its
-frames (wire.rs); when the input ends, in whatever way the crate's process did, so does this process,
+frames (protocol.rs); when the input ends, in whatever way the crate's process did, so does this process,
 and a cluster that it started. On the cluster, each thread of a Dask worker has a process of its own
 in which the Rust code runs, so that a task that crashes leaves the Dask worker alone, and one that is
 late or not wanted can be stopped.
@@ -17,7 +17,8 @@ if importlib.util.find_spec("distributed") is None:
     sys.exit(77)
 
 HEADER = "<4sIQ"
-HELLO, IMAGE, BATCH, REPLY, STATE, TAKEN, JOB, CANCEL, REFUSED, PART, COPIES, FORGET = range(1, 13)
+# The numbers of framing.rs and protocol.rs.
+HELLO, IMAGE, BATCH, REPLY, STATE, TAKEN, PART, COPIES, JOB, CANCEL, FORGET, REFUSED = range(1, 13)
 DONE, NO_FUNCTION, DIED, KILLED, LATE, LOST = range(6)
 ANSWER = "<QQqQ"
 

@@ -176,12 +176,12 @@ class Process:
         reply = read_frame(self.file)
         if reply is None:
             raise ConnectionError
-        # Verdict, wall time of the batch, outcomes: worker.rs.
+        # Verdict, wall time of the batch, outcomes: protocol.rs.
         verdict = int.from_bytes(reply[1][:8], "little")
         return verdict, reply[1][16 if verdict == DONE else 8 :]
 
     def tell_of(self, copies):
-        """Says where the shared memory of the next message is here: worker.rs."""
+        """Says where the shared memory of the next message is here: protocol.rs."""
         if copies:
             pairs = [number for theirs, copy in copies for number in (theirs, copy.descriptor)]
             numbers = [self.pool.pid, os.getpid(), *pairs]

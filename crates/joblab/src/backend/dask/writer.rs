@@ -6,8 +6,9 @@ use std::process::ChildStdin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::backend::remote::framing::{self, Kind};
+use crate::backend::remote::framing::Kind;
 use crate::backend::remote::packing::Packer;
+use crate::backend::remote::protocol;
 use crate::batch::Completion;
 use crate::shared::{Attached, Attachments, Segment};
 
@@ -62,7 +63,7 @@ impl BridgeWriter {
         let is_gone = |_: &u64, segment: &mut Weak<Segment>| segment.strong_count() == 0;
         let gone: Vec<u64> = self.copied.extract_if(is_gone).map(|(number, _)| number).collect();
         if !gone.is_empty() {
-            self.send(&framing::around(Kind::Forget, &gone, &[]));
+            self.send(&protocol::list(Kind::Forget, &gone));
         }
         let mut memory: Vec<[u64; 3]> = Vec::new();
         for Attached { segment, .. } in attachments {

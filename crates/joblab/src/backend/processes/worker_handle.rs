@@ -14,9 +14,9 @@ use crate::backend::remote::framing::{self, Broken, Decoder, Kind};
 use crate::backend::remote::images::Image;
 use crate::backend::remote::output::{Lines, Target};
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
-use crate::backend::remote::worker_main::{self, Verdict};
+use crate::backend::remote::protocol::ReplyRead;
+use crate::backend::remote::worker_main;
 use crate::batch::{RemoteWorker, Reply};
-use crate::codec::Fields;
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
@@ -286,31 +286,19 @@ impl WorkerHandle {
             batch.into_completion().failed(error);
             return Ok(());
         }
-        let mut fields = Fields(&message);
-        match fields.u64().and_then(Verdict::from_u64) {
-            Some(Verdict::Done) => {
-                let Some(wall) = fields.u64() else {
-                    return Err(batch);
-                };
-                self.last_wall = Duration::from_nanos(wall);
-                let outcomes = message.len() - fields.0.len();
+        match ReplyRead::read(&message) {
+            Some(ReplyRead::Done { wall, outcomes, descriptors }) => {
+                self.last_wall = wall;
                 let pid = self.child.id();
-                let Some(taken) = take_over(pid, fields.0) else {
-                    return Err(batch);
-                };
+                let taken = take_over(pid, &descriptors);
                 if !taken.is_empty() {
                     self.outbox.push_back(Arc::new(framing::frame(Kind::Taken, &[])));
                     self.write();
                 }
-                batch.into_completion().replied(Reply {
-                    worker: RemoteWorker::process(pid),
-                    message,
-                    outcomes,
-                    taken,
-                });
+                let worker = RemoteWorker::process(pid);
+                batch.into_completion().replied(Reply { worker, message, outcomes, taken });
             }
-            Some(Verdict::NoFunction) => {
-                let reason = String::from_utf8_lossy(fields.0).into_owned();
+            Some(ReplyRead::NoFunction(reason)) => {
                 let first = batch.completion.tasks().start;
                 batch.into_completion().failed(Error::function(first, reason));
             }
@@ -357,17 +345,9 @@ impl Drop for WorkerHandle {
     }
 }
 
-/// Takes over the shared memory that a reply lists at its end. What cannot be had is left out, and
-/// missed when the result is read.
-fn take_over(pid: u32, reply: &[u8]) -> Option<TakenFiles> {
-    let (rest, number) = reply.split_last_chunk()?;
-    let length = usize::try_from(u64::from_le_bytes(*number)).ok()?.checked_mul(4)?;
-    let (descriptors, []) = rest[rest.len().checked_sub(length)?..].as_chunks() else {
-        return None;
-    };
-    let take = |descriptor: &[u8; 4]| {
-        let descriptor = i32::from_le_bytes(*descriptor);
-        Some((descriptor, shared::take_file(pid, descriptor).ok()?))
-    };
-    Some(descriptors.iter().filter_map(take).collect())
+/// Takes over the shared memory of a reply. What cannot be had is left out, and missed when the
+/// result is read.
+fn take_over(pid: u32, descriptors: &[i32]) -> TakenFiles {
+    let take = |&descriptor| Some((descriptor, shared::take_file(pid, descriptor).ok()?));
+    descriptors.iter().filter_map(take).collect()
 }

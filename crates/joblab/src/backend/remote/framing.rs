@@ -13,45 +13,48 @@ pub(crate) const HEADER: usize = 16;
 /// Bodies grow as their bytes come in. This much is taken at once, whatever the header says.
 const RESERVE: usize = 1 << 16;
 
-/// What a frame says.
+/// What a frame says. [`protocol`](super::protocol) has the bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Worker to parent: ready for tasks.
+    // Between a worker process and its parent, which is a pool of ours or a Dask worker:
+    /// From the worker: it is ready for tasks.
     Hello = 1,
-    /// Parent to worker: a library that later tasks' functions live in.
+    /// To the worker: a library that later tasks' functions live in.
     Image = 2,
-    /// Parent to worker: a batch of tasks.
+    /// To the worker: a batch of tasks.
     Batch = 3,
-    /// Worker to parent: what became of the oldest batch that was not answered yet.
+    /// From the worker: what became of the oldest batch that was not answered yet.
     Reply = 4,
-    /// Parent to worker: how to make the state that later tasks need.
+    /// To the worker: how to make the state that later tasks need.
     State = 5,
-    /// Parent to worker: the shared memory of the oldest reply that had any is taken over.
+    /// To the worker: the shared memory of the oldest reply that had any is taken over.
     Taken = 6,
-    /// Parent to worker: a part of the last batch's argument; after the last part an empty one.
-    Part = 10,
-    /// To the bridge to Dask: a batch's number, whether it needs the state (1 or 0), the time limit in
-    /// nanoseconds (0 for none), how many pieces of shared memory are in it, of each its number, its
-    /// descriptor and its size, and the batch's frame.
-    Job = 7,
-    /// To the bridge to Dask: the numbers of batches that are not wanted any more.
-    Cancel = 8,
-    /// From the bridge to Dask, its last word: why there is no cluster.
-    Refused = 9,
-    /// From a Dask worker: the process that the shared memory of the next message is of, the one that
-    /// has copies of it, and the descriptor there and here of each.
-    Copies = 11,
-    /// To the bridge to Dask: the numbers of shared memory that is gone.
-    Forget = 12,
+    /// To the worker: a part of the last batch's argument; after the last part an empty one.
+    Part = 7,
+    /// To the worker, from Dask: where copies of the next message's shared memory are.
+    Copies = 8,
+
+    // Between the bridge to Dask and us, beside Hello (the cluster is there, and how large it is),
+    // Image, State and Reply:
+    /// To the bridge: a batch, and what is to be known of it there.
+    Job = 9,
+    /// To the bridge: the numbers of batches that are not wanted any more.
+    Cancel = 10,
+    /// To the bridge: the numbers of shared memory that is gone.
+    Forget = 11,
+    /// From the bridge, its last word: why there is no cluster.
+    Refused = 12,
 }
 
 impl Kind {
-    fn from_u32(value: u32) -> Option<Self> {
+    pub(super) const ALL: [Kind; 12] = {
         use Kind::{Batch, Cancel, Copies, Forget, Hello, Image};
         use Kind::{Job, Part, Refused, Reply, State, Taken};
-        [Hello, Image, Batch, Reply, State, Taken, Part, Job, Cancel, Refused, Copies, Forget]
-            .into_iter()
-            .find(|&kind| kind as u32 == value)
+        [Hello, Image, Batch, Reply, State, Taken, Part, Copies, Job, Cancel, Forget, Refused]
+    };
+
+    fn from_u32(value: u32) -> Option<Self> {
+        Kind::ALL.into_iter().find(|&kind| kind as u32 == value)
     }
 }
 
@@ -61,13 +64,6 @@ pub(crate) fn begin(kind: Kind) -> Vec<u8> {
     frame.extend(MAGIC.to_le_bytes());
     frame.extend((kind as u32).to_le_bytes());
     frame.extend(0_u64.to_le_bytes());
-    frame
-}
-
-/// A new frame with room for the two addresses that its body begins with.
-pub(crate) fn begin_with_addresses(kind: Kind) -> Vec<u8> {
-    let mut frame = begin(kind);
-    frame.extend([0; 32]);
     frame
 }
 

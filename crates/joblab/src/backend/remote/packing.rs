@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::framing::{self, Kind};
 use super::images::{Image, ImageAddress};
+use super::protocol::{Head, ImageName};
 use crate::batch::{self, Completion, Packed, PackedState};
 use crate::codec::WriteParts;
 use crate::error::Error;
@@ -68,15 +69,16 @@ impl Packer {
         streams: bool,
     ) -> Result<(PackedBatch, Option<Rest>), Error> {
         let Job { work, completion } = job;
-        let message = framing::begin_with_addresses(Kind::Batch);
+        let message = Head::leave_room(Kind::Batch);
         let packed = batch::pack(work, completion, message, streams)?;
         let Packed { message: mut frame, function, trampoline, state, .. } = packed;
         let Packed { attachments, parts, completion, .. } = packed;
         let needs_state = state.is_some();
         let packed = {
             let mut packer = lock(packer);
-            let addresses = packer.set_addresses(&mut frame, [trampoline, function]);
-            addresses.and_then(|()| state.map_or(Ok(()), |state| packer.pack_state(&state)))
+            let head = packer.head([trampoline, function]);
+            let head = head.map(|head| head.fill_in(&mut frame));
+            head.and_then(|()| state.map_or(Ok(()), |state| packer.pack_state(&state)))
         };
         if let Err(reason) = packed {
             return Err(Error::function(completion.tasks().start, reason));
@@ -102,14 +104,11 @@ impl Packer {
         let (image, offset) = Image::of_address(address)?;
         let known = self.images.iter().position(|known| *known == image);
         let number = known.unwrap_or_else(|| {
-            let mut frame = framing::begin(Kind::Image);
-            if !image.is_program {
-                frame.extend(image.identity.as_bytes());
-                frame.push(0);
-                frame.extend(image.path.as_bytes());
-            }
-            framing::seal(&mut frame);
-            self.frames.push(Arc::new(frame));
+            let name = match &image {
+                Image { is_program: true, .. } => ImageName::Program,
+                Image { identity, path, .. } => ImageName::Library { identity, path },
+            };
+            self.frames.push(Arc::new(name.frame()));
             self.images.push(image);
             self.images.len() - 1
         });
@@ -118,21 +117,15 @@ impl Packer {
         Ok(found)
     }
 
-    /// Writes where a worker finds these addresses into the room that the frame has for it.
-    fn set_addresses(&mut self, frame: &mut [u8], addresses: [usize; 2]) -> Result<(), String> {
-        let room = frame[framing::HEADER..].chunks_exact_mut(16);
-        for (room, address) in room.zip(addresses) {
-            let found = self.image_address(address)?;
-            room[..8].copy_from_slice(&found.image.to_le_bytes());
-            room[8..].copy_from_slice(&found.offset.to_le_bytes());
-        }
-        Ok(())
+    /// Where a worker finds these addresses.
+    fn head(&mut self, [first, second]: [usize; 2]) -> Result<Head, String> {
+        Ok(Head([self.image_address(first)?, self.image_address(second)?]))
     }
 
     fn pack_state(&mut self, state: &PackedState) -> Result<(), String> {
         if self.state.is_none() {
-            let mut frame = framing::begin_with_addresses(Kind::State);
-            self.set_addresses(&mut frame, [state.maker, state.function])?;
+            let mut frame = Head::leave_room(Kind::State);
+            self.head([state.maker, state.function])?.fill_in(&mut frame);
             let context = state.context.as_ref();
             let context = context.map_err(|reason| format!("its context: {reason}"))?;
             frame.extend(&context.bytes);

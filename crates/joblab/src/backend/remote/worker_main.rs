@@ -7,12 +7,12 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::{iter, mem, thread};
+use std::{mem, thread};
 
 use super::framing::{self, Broken, Decoder, Kind};
-use super::images::Image;
+use super::images::{Image, ImageAddress};
+use super::protocol::{Copies, Head, ImageName, ReplyWriter};
 use crate::batch::{self, InWorker, Incoming};
-use crate::codec::Fields;
 use crate::measure::Moment;
 use crate::os::{self, Interest, MAIN_THREAD};
 use crate::shared::{self, TakenFiles};
@@ -22,22 +22,6 @@ pub(crate) const VARIABLE: &str = "JOBLAB_WORKER";
 /// The function that makes evcxr's runtime a worker, by name. It has the crate's version in it, so
 /// that a notebook that loads two versions gets the right one.
 pub(crate) const ENTRY: &str = concat!("joblab_worker_", env!("CARGO_PKG_VERSION"));
-
-/// How a worker answers: what a reply's first number says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The time that the whole batch took, in nanoseconds, and the outcomes follow; at the end the
-    /// descriptors (i32) of the shared memory in them, and the number of those.
-    Done = 0,
-    /// Why the function's library could not be loaded follows.
-    NoFunction = 1,
-}
-
-impl Verdict {
-    pub(crate) fn from_u64(value: u64) -> Option<Self> {
-        [Verdict::Done, Verdict::NoFunction].into_iter().find(|&verdict| verdict as u64 == value)
-    }
-}
 
 /// What evcxr's runtime calls in a worker, as it calls a notebook's cell, and Python on a Dask worker.
 /// Does not return.
@@ -112,13 +96,12 @@ fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
             Ok(Some((Kind::Image, body))) => images.push(open_image(&body)),
             Ok(Some((Kind::Batch, body))) => {
                 let (pid, taken) = mem::take(&mut copies);
-                let mut reply = shared::with_taken_files(pid, taken, || {
+                let reply = shared::with_taken_files(pid, taken, || {
                     answer(&body, &images, &mut worker, &mut || next_part(&mut decoder))
                 });
                 if !worker.attachments.is_empty() {
                     kept.push_back(mem::take(&mut worker.attachments));
                 }
-                framing::seal(&mut reply);
                 socket.write_all(&reply)?;
             }
             Ok(Some((Kind::State, body))) => {
@@ -150,12 +133,14 @@ impl Read for Inlet {
     }
 }
 
-/// Loads an image: a nul-separated identity and path, or nothing for the program. A copy that was made
-/// for this worker has no identity.
+/// Loads an image.
 fn open_image(body: &[u8]) -> Result<Image, String> {
-    let text = String::from_utf8_lossy(body);
-    let Some((identity, path)) = text.split_once('\0') else {
-        return Image::program().ok_or_else(|| "the program is not mapped".to_owned());
+    let (identity, path) = match ImageName::read(body) {
+        Some(ImageName::Library { identity, path }) => (identity, path),
+        Some(ImageName::Program) => {
+            return Image::program().ok_or_else(|| "the program is not mapped".to_owned());
+        }
+        None => return Err("the path of its library is no text".to_owned()),
     };
     os::load_library(path).map_err(|reason| format!("{path} could not be loaded: {reason}"))?;
     let image = match identity {
@@ -172,11 +157,9 @@ fn open_image(body: &[u8]) -> Result<Image, String> {
 
 /// The process that a message's shared memory is of, and the copies of that which another one has.
 fn take_copies(body: &[u8]) -> io::Result<(u32, TakenFiles)> {
-    let mut numbers = Fields(body);
-    let (of, from) = numbers.u64().zip(numbers.u64()).ok_or(io::ErrorKind::InvalidData)?;
-    let pairs = iter::from_fn(|| numbers.u64().zip(numbers.u64()));
-    let take = |(theirs, here)| Ok((theirs as i32, shared::take_file(from as u32, here as i32)?));
-    Ok((of as u32, pairs.map(take).collect::<io::Result<_>>()?))
+    let Copies { of, from, pairs } = Copies::read(body).ok_or(io::ErrorKind::InvalidData)?;
+    let take = |(theirs, here)| Ok((theirs, shared::take_file(from, here)?));
+    Ok((of, pairs.into_iter().map(take).collect::<io::Result<_>>()?))
 }
 
 /// The next part of a batch's argument; none after the last, or where the parent is gone.
@@ -194,32 +177,24 @@ fn answer(
     worker: &mut InWorker,
     next_part: &mut dyn FnMut() -> Option<Vec<u8>>,
 ) -> Vec<u8> {
-    let mut reply = framing::begin(Kind::Reply);
     match find(body, images) {
         Ok((trampoline, function, batch)) => {
             let incoming = Incoming { batch, next_part };
-            reply.extend((Verdict::Done as u64).to_le_bytes());
-            let wall_at = reply.len();
-            reply.extend([0; 8]);
+            let mut reply = ReplyWriter::done();
+            let outcomes = &mut reply.frame;
             let start = Moment::now();
             // SAFETY: the parent is the same program with the same libraries: `open_image` has
             // checked that these are the files that it took the offsets from.
-            unsafe { batch::call_trampoline(trampoline, function, worker, incoming, &mut reply) };
-            let wall = start.elapsed().as_nanos() as u64;
-            reply[wall_at..wall_at + 8].copy_from_slice(&wall.to_le_bytes());
-            for attached in &worker.attachments {
-                reply.extend(attached.segment.descriptor().to_le_bytes());
-            }
-            reply.extend((worker.attachments.len() as u64).to_le_bytes());
+            unsafe { batch::call_trampoline(trampoline, function, worker, incoming, outcomes) };
+            let attached = worker.attachments.iter();
+            let descriptors = attached.map(|attached| attached.segment.descriptor());
+            let reply = reply.finish(start.elapsed(), descriptors);
             // What the tasks printed is in the pipe before their results are in the socket.
             let _ = io::stdout().flush();
+            reply
         }
-        Err(reason) => {
-            reply.extend((Verdict::NoFunction as u64).to_le_bytes());
-            reply.extend(reason.as_bytes());
-        }
+        Err(reason) => ReplyWriter::no_function(&reason),
     }
-    reply
 }
 
 /// The addresses of a batch's trampoline and function here, and its arguments.
@@ -227,16 +202,11 @@ fn find<'a>(
     body: &'a [u8],
     images: &[Result<Image, String>],
 ) -> Result<(usize, usize, &'a [u8]), String> {
-    let mut fields = Fields(body);
-    let mut address = || {
-        let place = fields.u64().zip(fields.u64());
-        let (image, offset) = place.ok_or("the worker got half a batch")?;
-        match images.get(image as usize) {
-            Some(Ok(image)) => Ok(image.address(offset)),
-            Some(Err(reason)) => Err(reason.clone()),
-            None => Err("the worker was not told of its library".to_owned()),
-        }
+    let (Head([first, second]), rest) = Head::read(body).ok_or("the worker got half a batch")?;
+    let address = |place: ImageAddress| match images.get(place.image as usize) {
+        Some(Ok(image)) => Ok(image.address(place.offset)),
+        Some(Err(reason)) => Err(reason.clone()),
+        None => Err("the worker was not told of its library".to_owned()),
     };
-    let (trampoline, function) = (address()?, address()?);
-    Ok((trampoline, function, fields.0))
+    Ok((address(first)?, address(second)?, rest))
 }

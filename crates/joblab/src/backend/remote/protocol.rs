@@ -1,0 +1,378 @@
+//! Every message that crosses the border of a process: how it is written, beside how it is read.
+//!
+//! Parent and worker are the same program, and so are both sides of all that is here but for what
+//! goes to and comes from the bridge to Dask, which is written in Python: `dask/frames.py` has the same
+//! numbers, and `dask/bridge.py` and `dask/workers.py` read and write the same messages. What a batch and
+//! its outcomes look like inside of these is the business of [`batch`](crate::batch).
+
+use std::time::Duration;
+
+use super::framing::{self, HEADER, Kind};
+use super::images::ImageAddress;
+use crate::codec::Fields;
+
+/// What came of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    // Of a worker process:
+    /// The tasks have run, as far as their rules let them.
+    Done = 0,
+    /// The function cannot be called there.
+    NoFunction = 1,
+    // Of a Dask worker, which has no answer of its process, or of the bridge, which has none of a Dask
+    // worker:
+    /// The process ended.
+    Died = 2,
+    /// The Dask worker ended, and so did others that were given the batch.
+    Killed = 3,
+    /// The task took longer than it may.
+    Late = 4,
+    /// Something went wrong in Dask.
+    Lost = 5,
+}
+
+impl Verdict {
+    const ALL: [Verdict; 6] = [
+        Verdict::Done,
+        Verdict::NoFunction,
+        Verdict::Died,
+        Verdict::Killed,
+        Verdict::Late,
+        Verdict::Lost,
+    ];
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let number = fields.u64()?;
+        Verdict::ALL.into_iter().find(|&verdict| verdict as u64 == number)
+    }
+}
+
+/// Where a worker finds two functions: what the bodies of [`Kind::Batch`] (a trampoline and the user's
+/// function) and [`Kind::State`] (what reads the context and the user's function) begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head(pub(crate) [ImageAddress; 2]);
+
+impl Head {
+    const BYTES: usize = 32;
+
+    /// A new frame with room for the head, which is known when all else is written.
+    pub(crate) fn leave_room(kind: Kind) -> Vec<u8> {
+        let mut frame = framing::begin(kind);
+        frame.extend([0; Head::BYTES]);
+        frame
+    }
+
+    /// Writes the head into the room that the frame has for it.
+    pub(crate) fn fill_in(self, frame: &mut [u8]) {
+        let numbers = self.0.into_iter().flat_map(|place| [place.image, place.offset]);
+        for (room, number) in frame[HEADER..HEADER + Head::BYTES].chunks_exact_mut(8).zip(numbers) {
+            room.copy_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    /// Reads a body: the head, and what follows it.
+    pub(crate) fn read(body: &[u8]) -> Option<(Head, &[u8])> {
+        let mut fields = Fields(body);
+        let mut place = || Some(ImageAddress { image: fields.u64()?, offset: fields.u64()? });
+        let head = Head([place()?, place()?]);
+        Some((head, fields.0))
+    }
+}
+
+/// The body of [`Kind::Image`]: nothing for the program, or a library's identity and path with a nul in
+/// between. A copy that was made for the worker has no identity that we could know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ImageName<'a> {
+    Program,
+    Library { identity: &'a str, path: &'a str },
+}
+
+impl<'a> ImageName<'a> {
+    /// The whole frame.
+    pub(crate) fn frame(self) -> Vec<u8> {
+        let body = match self {
+            ImageName::Program => String::new(),
+            ImageName::Library { identity, path } => format!("{identity}\0{path}"),
+        };
+        framing::frame(Kind::Image, body.as_bytes())
+    }
+
+    /// None where the path is no text, which no path was that we wrote.
+    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        Some(match text.split_once('\0') {
+            None => ImageName::Program,
+            Some((identity, path)) => ImageName::Library { identity, path },
+        })
+    }
+}
+
+/// The body of [`Kind::Reply`] while a worker writes it: the verdict, the time that the batch took in
+/// nanoseconds, and the outcomes; at the end the descriptors (i32) of the shared memory in them, and the
+/// number of those.
+pub(crate) struct ReplyWriter {
+    /// The frame, to which the outcomes are appended.
+    pub(crate) frame: Vec<u8>,
+}
+
+impl ReplyWriter {
+    pub(crate) fn done() -> Self {
+        let mut frame = framing::begin(Kind::Reply);
+        frame.extend((Verdict::Done as u64).to_le_bytes());
+        frame.extend([0; 8]);
+        ReplyWriter { frame }
+    }
+
+    /// The whole frame, when the outcomes are in it.
+    pub(crate) fn finish(
+        mut self,
+        wall: Duration,
+        descriptors: impl ExactSizeIterator<Item = i32>,
+    ) -> Vec<u8> {
+        let wall = wall.as_nanos() as u64;
+        self.frame[HEADER + 8..HEADER + 16].copy_from_slice(&wall.to_le_bytes());
+        let number = descriptors.len() as u64;
+        self.frame.extend(descriptors.flat_map(i32::to_le_bytes));
+        self.frame.extend(number.to_le_bytes());
+        framing::seal(&mut self.frame);
+        self.frame
+    }
+
+    /// The whole frame of a worker that cannot call the function, for this reason.
+    pub(crate) fn no_function(reason: &str) -> Vec<u8> {
+        let mut frame = framing::begin(Kind::Reply);
+        frame.extend((Verdict::NoFunction as u64).to_le_bytes());
+        frame.extend(reason.as_bytes());
+        framing::seal(&mut frame);
+        frame
+    }
+}
+
+/// The body of [`Kind::Reply`] as a worker's parent reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ReplyRead {
+    Done {
+        wall: Duration,
+        /// Where the outcomes begin.
+        outcomes: usize,
+        descriptors: Vec<i32>,
+    },
+    NoFunction(String),
+}
+
+impl ReplyRead {
+    /// None where the message is not whole.
+    pub(crate) fn read(message: &[u8]) -> Option<Self> {
+        let mut fields = Fields(message);
+        match Verdict::read(&mut fields)? {
+            Verdict::Done => {
+                let wall = Duration::from_nanos(fields.u64()?);
+                let outcomes = message.len() - fields.0.len();
+                let descriptors = descriptors_at_end(fields.0)?;
+                Some(ReplyRead::Done { wall, outcomes, descriptors })
+            }
+            Verdict::NoFunction => {
+                Some(ReplyRead::NoFunction(String::from_utf8_lossy(fields.0).into_owned()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn descriptors_at_end(reply: &[u8]) -> Option<Vec<i32>> {
+    let (rest, number) = reply.split_last_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*number)).ok()?.checked_mul(4)?;
+    let (descriptors, []) = rest[rest.len().checked_sub(length)?..].as_chunks() else {
+        return None;
+    };
+    Some(descriptors.iter().map(|descriptor| i32::from_le_bytes(*descriptor)).collect())
+}
+
+/// The body of [`Kind::Copies`], from a Dask worker to its process.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Copies {
+    /// The process whose shared memory the next message speaks of.
+    pub(crate) of: u32,
+    /// The process that has copies of it.
+    pub(crate) from: u32,
+    /// The descriptors of each there and here.
+    pub(crate) pairs: Vec<(i32, i32)>,
+}
+
+impl Copies {
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        let mut numbers = Fields(body);
+        let (of, from) = (numbers.u64()? as u32, numbers.u64()? as u32);
+        let pair = || Some((numbers.u64()? as i32, numbers.u64()? as i32));
+        Some(Copies { of, from, pairs: std::iter::from_fn(pair).collect() })
+    }
+}
+
+/// What the bridge to Dask is told of a batch: what stands in the body of [`Kind::Job`] before the
+/// batch's own frame.
+pub(crate) struct JobHead {
+    pub(crate) number: u64,
+    pub(crate) needs_state: bool,
+    /// How long a task may take.
+    pub(crate) limit: Option<Duration>,
+    /// Number, descriptor and size of each piece of shared memory.
+    pub(crate) memory: Vec<[u64; 3]>,
+}
+
+impl JobHead {
+    /// The beginning of the frame: all but the `batch` frame.
+    pub(crate) fn frame_around(&self, batch: &[u8]) -> Vec<u8> {
+        let limit = self.limit.unwrap_or_default().as_nanos().try_into().unwrap_or(u64::MAX);
+        let mut numbers =
+            vec![self.number, self.needs_state.into(), limit, self.memory.len() as u64];
+        numbers.extend(self.memory.iter().flatten());
+        framing::around(Kind::Job, &numbers, batch)
+    }
+}
+
+/// A frame of the kinds that only list numbers: [`Kind::Cancel`] and [`Kind::Forget`].
+pub(crate) fn list(kind: Kind, numbers: &[u64]) -> Vec<u8> {
+    framing::around(kind, numbers, &[])
+}
+
+/// The body of [`Kind::Hello`] from the bridge to Dask: how many tasks the cluster can run at a time.
+pub(crate) fn read_threads(body: &[u8]) -> Option<usize> {
+    usize::try_from(Fields(body).u64()?).ok()
+}
+
+/// The body of [`Kind::Reply`] from the bridge to Dask.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DaskReply<'a> {
+    /// Of the batch.
+    pub(crate) number: u64,
+    pub(crate) verdict: Verdict,
+    /// The process that ran it, or should have.
+    pub(crate) pid: u32,
+    /// By how many nanoseconds its monotonic clock is ahead of ours.
+    pub(crate) clock_ahead: i64,
+    /// The Dask worker.
+    pub(crate) name: &'a [u8],
+    /// After [`Verdict::Done`] what follows the wall time in the worker's own reply, after
+    /// [`Verdict::Died`] the process's status as of wait(2), else words.
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> DaskReply<'a> {
+    pub(crate) fn read(message: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields(message);
+        Some(DaskReply {
+            number: fields.u64()?,
+            verdict: Verdict::read(&mut fields)?,
+            pid: fields.u64()? as u32,
+            clock_ahead: fields.u64()? as i64,
+            name: fields.sized()?,
+            rest: fields.0,
+        })
+    }
+
+    /// Whether there is shared memory in the outcomes.
+    pub(crate) fn has_shared_memory(&self) -> bool {
+        self.rest.last_chunk() != Some(&[0; 8])
+    }
+
+    /// How the process ended, as of wait(2).
+    pub(crate) fn status(&self) -> i32 {
+        Fields(self.rest).u64().unwrap_or_default() as i32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The body of a frame.
+    fn body(frame: &[u8]) -> &[u8] {
+        let (header, body) = frame.split_at(HEADER);
+        assert_eq!(header[8..], (body.len() as u64).to_le_bytes(), "its length is right");
+        body
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_was_written() {
+        let place = |image, offset| ImageAddress { image, offset };
+        let head = Head([place(1, 2), place(u64::MAX, 1 << 40)]);
+        let mut frame = Head::leave_room(Kind::Batch);
+        frame.extend(b"the rest");
+        head.fill_in(&mut frame);
+        framing::seal(&mut frame);
+        assert_eq!(Head::read(body(&frame)), Some((head, b"the rest".as_slice())));
+        assert_eq!(Head::read(&body(&frame)[..31]), None);
+    }
+
+    #[test]
+    fn an_image_is_read_as_it_was_written() {
+        let library = ImageName::Library { identity: "fe:00 42", path: "/a b/lib.so" };
+        for name in [ImageName::Program, library, ImageName::Library { identity: "", path: "/x" }] {
+            assert_eq!(ImageName::read(body(&name.frame())), Some(name));
+        }
+        assert_eq!(ImageName::read(b"\xff\0/x"), None);
+    }
+
+    #[test]
+    fn a_reply_is_read_as_it_was_written() {
+        for descriptors in [vec![], vec![7, 1 << 30]] {
+            let mut writer = ReplyWriter::done();
+            writer.frame.extend(b"outcomes");
+            let wall = Duration::from_nanos(12_345);
+            let frame = writer.finish(wall, descriptors.iter().copied());
+            let message = body(&frame);
+            let read = ReplyRead::read(message).unwrap();
+            assert_eq!(read, ReplyRead::Done { wall, outcomes: 16, descriptors });
+            assert!(message[16..].starts_with(b"outcomes"));
+            assert_eq!(ReplyRead::read(&message[..15]), None);
+        }
+        let frame = ReplyWriter::no_function("it is gone");
+        let read = ReplyRead::read(body(&frame));
+        assert_eq!(read, Some(ReplyRead::NoFunction("it is gone".to_owned())));
+        // More descriptors than there are bytes.
+        let mut lie = ReplyWriter::done().frame;
+        lie.extend(u64::MAX.to_le_bytes());
+        assert_eq!(ReplyRead::read(&lie[HEADER..]), None);
+    }
+
+    /// Names and numbers from lines like `ONE, TWO = range(1, 3)` of the Python side.
+    fn numbered(first: &str) -> Vec<(String, u64)> {
+        let python = include_str!("../dask/frames.py");
+        let is_it = |line: &&str| line.starts_with(&format!("{first}, "));
+        let (names, range) = python.lines().find(is_it).unwrap().split_once(" = range(").unwrap();
+        let range = range.trim_end_matches(')');
+        let (start, end) = range.split_once(", ").unwrap_or(("0", range));
+        let numbers = start.parse().unwrap()..end.parse().unwrap();
+        let names: Vec<String> = names.split(", ").map(|name| name.replace('_', "")).collect();
+        assert_eq!(names.len() as u64, numbers.end - numbers.start);
+        names.into_iter().zip(numbers).collect()
+    }
+
+    #[test]
+    fn python_has_the_same_numbers() {
+        let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_uppercase();
+        let mut kinds: Vec<_> =
+            Kind::ALL.iter().map(|kind| (name(kind), u64::from(*kind as u32))).collect();
+        kinds.sort_by_key(|(_, number)| *number);
+        assert_eq!(kinds, numbered("HELLO"));
+        let verdicts: Vec<_> =
+            Verdict::ALL.iter().map(|verdict| (name(verdict), *verdict as u64)).collect();
+        assert_eq!(verdicts, numbered("DONE"));
+    }
+
+    #[test]
+    fn what_the_bridge_says_is_read() {
+        // As `answer` of frames.py packs it, behind the number.
+        let mut message = Vec::new();
+        for number in [9, Verdict::Died as u64, 77, -5_i64 as u64, 2] {
+            message.extend(number.to_le_bytes());
+        }
+        message.extend(b"w0");
+        message.extend(6_u64.to_le_bytes());
+        let reply = DaskReply::read(&message).unwrap();
+        assert_eq!((reply.number, reply.verdict, reply.pid), (9, Verdict::Died, 77));
+        assert_eq!((reply.clock_ahead, reply.name, reply.status()), (-5, b"w0".as_slice(), 6));
+        assert_eq!(DaskReply::read(&message[..41]), None);
+        assert_eq!(read_threads(&4_u64.to_le_bytes()), Some(4));
+    }
+}
