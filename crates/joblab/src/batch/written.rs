@@ -19,6 +19,7 @@ const PANICKED: u64 = 1;
 const NOT_CARRIED: u64 = 2;
 const NO_STATE: u64 = 3;
 const RETURNED: u64 = 4;
+const ARGUMENT_UNREAD: u64 = 5;
 
 /// Writes arguments, each behind its length.
 pub(crate) struct ArgumentWriter<'a> {
@@ -203,12 +204,15 @@ impl<'a> WrittenBatch<'a> {
     }
 
     fn refuse(&mut self, reason: String, phase: Phase) {
-        let what = match phase {
-            Phase::Reading => "the worker could not read its argument",
-            _ => "the worker could not write it",
-        };
-        let reason = format!("{what}: {reason}");
-        self.fail(NOT_CARRIED, Failure::NotCarried(String::new()), &reason);
+        match phase {
+            Phase::Reading => {
+                self.fail(ARGUMENT_UNREAD, Failure::ArgumentUnread(String::new()), &reason);
+            }
+            _ => {
+                let reason = format!("the worker could not write it: {reason}");
+                self.fail(NOT_CARRIED, Failure::NotCarried(String::new()), &reason);
+            }
+        }
     }
 
     fn fail(&mut self, tag: u64, failure: Failure, reason: &str) {
@@ -286,6 +290,7 @@ impl<'a> ResultReader<'a> {
                 }
                 PANICKED => Failure::Panicked(words()),
                 NO_STATE => Failure::NoState(words()),
+                ARGUMENT_UNREAD => Failure::ArgumentUnread(words()),
                 NOT_CARRIED => Failure::NotCarried(words()),
                 _ => {
                     self.is_torn = true;
