@@ -336,7 +336,7 @@ impl<'p> Engine<'p> {
                 None => {
                     let record = || {
                         let origin = self.stopwatch.origin();
-                        TaskRecord::new(index, pid, thread.clone(), times, carried, origin)
+                        TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
                     };
                     (self.in_time(index, times).map(|()| record()), true)
                 }
