@@ -27,7 +27,8 @@ struct Point {
 
 impl Measured for Point {
     fn timing(&self) -> Timing {
-        Timing { wall: Duration::from_secs_f64(self.seconds), ..Timing::default() }
+        let wall = Duration::from_secs_f64(self.seconds);
+        Timing::new(wall, Duration::ZERO, Duration::ZERO)
     }
 
     fn n_workers(&self) -> usize {

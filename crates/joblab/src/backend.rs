@@ -191,7 +191,7 @@ fn start_dask(n_jobs: usize, scheduler: Option<&str>) -> Result<Box<dyn Workers>
 
 #[cfg(not(target_os = "linux"))]
 fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
-    Err(Error::pool(n_jobs, "workers outside this process need Linux"))
+    Err(Error::pool(n_jobs, "workers outside this process need Linux; use Backend::Threading"))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,9 +1,13 @@
 //! The one error type: what happened, to which task, and what to do.
 
+mod remedy;
+
 use std::any::Any;
 use std::fmt::{self, Debug, Display};
+use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -21,7 +25,12 @@ pub struct Error {
     finished: Mutex<Option<Box<dyn Any + Send>>>,
     /// The task's own error, as it returned it.
     cause: Mutex<Option<Box<dyn Any + Send>>>,
+    /// What the system, serde or another library said.
+    source: Option<Reason>,
 }
+
+/// What the system, serde or another library says: an error, or its words.
+pub(crate) type Reason = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a program may want to tell apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +47,18 @@ enum Kind {
 impl Error {
     fn new(kind: Kind, task: Option<usize>, message: String) -> Self {
         let (finished, cause) = (Mutex::default(), Mutex::default());
-        Error { kind, task, message, finished, cause }
+        Error { kind, task, message, finished, cause, source: None }
+    }
+
+    /// For what something else has refused: the message goes on with its reason, and then says what to
+    /// do, which is `otherwise` where it is not the system that refused.
+    fn refused(task: Option<usize>, what: &str, reason: Reason, otherwise: &str) -> Self {
+        let words = reason.to_string();
+        let message = match remedy::for_reason(&words).unwrap_or(otherwise) {
+            "" => format!("{what}: {words}"),
+            remedy => format!("{what}: {words}. {remedy}"),
+        };
+        Error { source: Some(reason), ..Error::new(Kind::Other, task, message) }
     }
 
     pub(crate) fn n_jobs(asked: i32, most: usize) -> Self {
@@ -81,12 +101,9 @@ impl Error {
         Error::new(Kind::Invalid, None, message)
     }
 
-    pub(crate) fn pool(n_jobs: usize, reason: impl Display) -> Self {
-        let message = format!(
-            "a pool of {n_jobs} workers could not be started: {reason}. \
-             Ask for fewer workers, or close programs that use many threads, processes or files"
-        );
-        Error::new(Kind::Other, None, message)
+    pub(crate) fn pool(n_jobs: usize, reason: impl Into<Reason>) -> Self {
+        let what = format!("a pool of {n_jobs} workers could not be started");
+        Error::refused(None, &what, reason.into(), "")
     }
 
     pub(crate) fn no_workers() -> Self {
@@ -94,9 +111,9 @@ impl Error {
         Error::new(Kind::Invalid, None, message)
     }
 
-    pub(crate) fn memory(numbers: usize, reason: impl Display) -> Self {
-        let message = format!("there is no shared memory for {numbers} numbers: {reason}");
-        Error::new(Kind::Other, None, message)
+    pub(crate) fn memory(numbers: usize, reason: impl Into<Reason>) -> Self {
+        let what = format!("there is no shared memory for {numbers} numbers");
+        Error::refused(None, &what, reason.into(), "")
     }
 
     pub(crate) fn parts(parts: usize) -> Self {
@@ -112,9 +129,8 @@ impl Error {
         Error::new(Kind::Other, None, reason.to_string())
     }
 
-    pub(crate) fn start(how: impl Display) -> Self {
-        let message = format!("a worker process could not be started: {how}");
-        Error::new(Kind::Other, None, message)
+    pub(crate) fn start(how: impl Into<Reason>) -> Self {
+        Error::refused(None, "a worker process could not be started", how.into(), "")
     }
 
     pub(crate) fn input(index: usize, message: &str) -> Self {
@@ -125,18 +141,25 @@ impl Error {
         Error::new(Kind::Other, Some(index), message)
     }
 
-    pub(crate) fn argument(index: usize, reason: impl Display) -> Self {
-        let message = format!(
-            "the argument of task {index} cannot be sent to another process: {reason}. \
-             The task has not run; send a type that serde can write, or use threads"
+    pub(crate) fn argument(index: usize, reason: impl Into<Reason>) -> Self {
+        let what = format!(
+            "task {index} has not run, since its argument cannot be sent to another process"
         );
-        Error::new(Kind::Other, Some(index), message)
+        let otherwise = "Send a type that serde can write, or use threads";
+        Error::refused(Some(index), &what, reason.into(), otherwise)
     }
 
-    pub(crate) fn function(index: usize, reason: impl Display) -> Self {
-        let message =
-            format!("the function of task {index} cannot run in another process: {reason}");
-        Error::new(Kind::Other, Some(index), message)
+    /// For an argument that has been sent.
+    pub(crate) fn unread_argument(index: usize, reason: impl Into<Reason>) -> Self {
+        let what =
+            format!("task {index} has not run, since its worker could not read its argument");
+        let otherwise = "Send a type that serde reads as it writes, or use threads";
+        Error::refused(Some(index), &what, reason.into(), otherwise)
+    }
+
+    pub(crate) fn function(index: usize, reason: impl Into<Reason>) -> Self {
+        let what = format!("the function of task {index} cannot run in another process");
+        Error::refused(Some(index), &what, reason.into(), "")
     }
 
     pub(crate) fn state(index: usize, reason: impl Display) -> Self {
@@ -166,10 +189,16 @@ impl Error {
         }
     }
 
-    pub(crate) fn result(index: usize, reason: impl Display) -> Self {
+    pub(crate) fn result(index: usize, reason: impl Into<Reason>) -> Self {
+        let what = format!("task {index} has run, but its result could not be sent back");
+        let otherwise = "Return a type that serde reads as it writes, or use threads";
+        Error::refused(Some(index), &what, reason.into(), otherwise)
+    }
+
+    pub(crate) fn torn(index: usize) -> Self {
         let message = format!(
-            "the result of task {index} did not come home: {reason}. \
-             Return a type that serde reads as it writes, or use threads"
+            "what the worker of task {index} answered is not whole; make a new Parallel, and see \
+             whether the task writes to files that are not its own"
         );
         Error::new(Kind::Other, Some(index), message)
     }
@@ -240,6 +269,11 @@ impl Error {
     pub(crate) fn figure(reason: impl Display) -> Self {
         let message = format!("the figure could not be made: {reason}");
         Error::new(Kind::Other, None, message)
+    }
+
+    pub(crate) fn figure_file(path: &Path, reason: io::Error) -> Self {
+        let what = format!("the figure could not be saved to {}", path.display());
+        Error::refused(None, &what, reason.into(), "")
     }
 
     pub(crate) fn add(&mut self, more: &str) {
@@ -333,7 +367,13 @@ impl Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+/// The source is what the system, serde or another library said, where the failure is theirs; its words
+/// are in the message too.
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
 
 /// The words of a panic. A payload of another type is dropped, and may panic then.
 pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {

@@ -40,7 +40,9 @@ pub(crate) enum Failure {
     Panicked(String),
     /// Its worker has no state for it, for this reason.
     NoState(String),
-    /// Its argument or result could not be carried, for this reason.
+    /// Its worker could not read its argument, for this reason.
+    ArgumentUnread(String),
+    /// Its result could not be carried, for this reason.
     NotCarried(String),
     /// What it returned is an error of its own. It stands among the results.
     Returned,

@@ -18,6 +18,7 @@ const PANICKED: u64 = 1;
 const NOT_CARRIED: u64 = 2;
 const NO_STATE: u64 = 3;
 const RETURNED: u64 = 4;
+const ARGUMENT_UNREAD: u64 = 5;
 
 /// Writes arguments, each behind its length.
 pub(crate) struct ArgumentWriter<'a> {
@@ -159,7 +160,8 @@ impl<'a> WrittenBatch<'a> {
 
     fn written(&mut self, written: Result<(), String>, has_failed: bool) {
         if let Err(reason) = written {
-            return self.refuse("the worker could not write it", &reason);
+            let reason = format!("the worker could not write it: {reason}");
+            return self.fail(NOT_CARRIED, Failure::NotCarried(String::new()), &reason);
         }
         let tag = if has_failed { RETURNED } else { RESULT };
         let at = self.outcome_at;
@@ -171,7 +173,7 @@ impl<'a> WrittenBatch<'a> {
 
     /// The task has no argument, for this reason.
     pub(crate) fn no_argument(&mut self, reason: String) {
-        self.refuse("the worker could not read its argument", &reason);
+        self.fail(ARGUMENT_UNREAD, Failure::ArgumentUnread(String::new()), &reason);
     }
 
     /// No task runs, since the worker has no state, for this reason.
@@ -179,11 +181,6 @@ impl<'a> WrittenBatch<'a> {
         while self.begin() {
             self.fail(NO_STATE, Failure::NoState(reason.to_owned()), reason);
         }
-    }
-
-    fn refuse(&mut self, what: &str, reason: &str) {
-        let reason = format!("{what}: {reason}");
-        self.fail(NOT_CARRIED, Failure::NotCarried(String::new()), &reason);
     }
 
     fn fail(&mut self, tag: u64, failure: Failure, reason: &str) {
@@ -276,6 +273,7 @@ impl<'a> ResultReader<'a> {
                 }
                 PANICKED => Failure::Panicked(words()),
                 NO_STATE => Failure::NoState(words()),
+                ARGUMENT_UNREAD => Failure::ArgumentUnread(words()),
                 NOT_CARRIED => Failure::NotCarried(words()),
                 _ => {
                     self.is_torn = true;

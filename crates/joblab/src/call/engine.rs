@@ -336,7 +336,7 @@ impl<'p> Engine<'p> {
                 None => {
                     let record = || {
                         let origin = self.stopwatch.origin();
-                        TaskRecord::new(index, pid, thread.clone(), times, carried, origin)
+                        TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
                     };
                     (self.in_time(index, times).map(|()| record()), true)
                 }
@@ -346,6 +346,9 @@ impl<'p> Engine<'p> {
                     (Err(Error::panic(index, &thread, pid, &message)), false)
                 }
                 Some(Failure::NoState(reason)) => (Err(Error::state(index, reason)), false),
+                Some(Failure::ArgumentUnread(reason)) => {
+                    (Err(Error::unread_argument(index, reason)), false)
+                }
                 Some(Failure::NotCarried(reason)) => (Err(Error::result(index, reason)), false),
             };
             self.settle(index);
@@ -452,8 +455,7 @@ fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Fin
         ResultReader::read(message, &mut |reader| tasks.read(reader))
     });
     let results = tasks.take_read();
-    let mut outcomes =
-        outcomes.ok_or_else(|| Error::result(range.start, "the worker's message is torn"))?;
+    let mut outcomes = outcomes.ok_or_else(|| Error::torn(range.start))?;
     for times in &mut outcomes.times {
         times.read_ahead(worker.clock_ahead);
     }

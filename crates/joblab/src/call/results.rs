@@ -70,7 +70,7 @@ pub(crate) fn run<R: Send + 'static>(
 
 fn run_of<R>(results: Vec<R>, ended: Ended) -> Run<R> {
     let Ended { timing, records: tasks, n_workers } = ended;
-    Run { results, timing, tasks, n_workers }
+    Run::new(results, timing, tasks, n_workers)
 }
 
 /// Does the same where an `Err` that a task returns is its failure.

@@ -34,8 +34,7 @@ impl Figure {
     /// Where the file cannot be written, with the system's reason.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        std::fs::write(path, &self.svg)
-            .map_err(|reason| Error::figure(format_args!("{}: {reason}", path.display())))
+        std::fs::write(path, &self.svg).map_err(|reason| Error::figure_file(path, reason))
     }
 
     /// Draws on a page of that height, and labels it with the description.

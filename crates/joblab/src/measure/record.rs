@@ -7,6 +7,7 @@ use super::clock::{Moment, TaskTimes};
 
 /// Who ran a task, when, and what it cost. Measured by the worker that ran it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TaskRecord {
     /// The task's place in the list, from 0.
     pub index: usize,
@@ -33,7 +34,20 @@ pub struct TaskRecord {
 }
 
 impl TaskRecord {
-    pub(crate) fn new(
+    /// A record of a task in a thread of this process, at first without times.
+    pub fn new(index: usize, thread: impl Into<Arc<str>>) -> Self {
+        TaskRecord {
+            index,
+            pid: std::process::id(),
+            thread: thread.into(),
+            start: Duration::ZERO,
+            wall: Duration::ZERO,
+            carried: 0,
+            cpu: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn of_times(
         index: usize,
         pid: u32,
         thread: Arc<str>,

@@ -9,6 +9,7 @@ use super::timing::Timing;
 /// The outcome of a call of [`Parallel::run`](crate::Parallel::run) or
 /// [`map`](crate::Parallel::map).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 #[must_use]
 pub struct Run<R> {
     /// The tasks' results, in the order of the tasks.
@@ -22,6 +23,22 @@ pub struct Run<R> {
 }
 
 impl<R> Run<R> {
+    /// A run that was measured elsewhere, to be shown and drawn.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use joblab::{Run, TaskRecord, Timing};
+    /// let [wall, cpu] = [5, 9].map(Duration::from_secs);
+    /// let mut task = TaskRecord::new(0, "worker-0");
+    /// (task.wall, task.cpu) = (wall, cpu);
+    /// let run = Run::new(vec!["done"], Timing::new(wall, cpu, cpu), vec![task], 2);
+    /// assert_eq!(run.estimated_speedup(), 1.8);
+    /// ```
+    pub fn new(results: Vec<R>, timing: Timing, tasks: Vec<TaskRecord>, n_workers: usize) -> Self {
+        Run { results, timing, tasks, n_workers }
+    }
+
     /// An estimate of the speedup without a run on one worker: CPU time of the tasks / wall time.
     ///
     /// One worker alone is taken to need as much CPU time, though tasks often run slower beside

@@ -10,14 +10,12 @@ use std::time::Duration;
 /// ```
 /// use std::time::Duration;
 /// # use joblab::Timing;
-/// let timing = Timing {
-///     wall: Duration::from_millis(4_717),
-///     cpu: Duration::from_millis(13_340),
-///     worker_cpu: Duration::ZERO,
-/// };
+/// let [wall, cpu] = [4_717, 13_340].map(Duration::from_millis);
+/// let timing = Timing::new(wall, cpu, Duration::ZERO);
 /// assert_eq!(timing.to_string(), "wall time 4.717 s and cpu time 13.340 s");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timing {
     /// Elapsed time on a monotonic clock: what a watch on the wall shows.
     pub wall: Duration,
@@ -31,6 +29,11 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// Times that were measured elsewhere.
+    pub fn new(wall: Duration, cpu: Duration, worker_cpu: Duration) -> Self {
+        Timing { wall, cpu, worker_cpu }
+    }
+
     /// CPU time used anywhere: here or, if that is more, in the workers.
     ///
     /// Not their sum: the time of worker threads is in both.

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
@@ -103,8 +104,8 @@ impl<T: Pod> Place<T> {
     fn zeroed(numbers: usize) -> Result<Self, Error> {
         let bytes = numbers.checked_mul(size_of::<T>());
         let segment = bytes
-            .ok_or_else(|| "that is more than any memory".to_owned())
-            .and_then(|bytes| Segment::zeroed(bytes).map_err(|error| error.to_string()))
+            .ok_or_else(|| io::Error::other("that is more than any memory"))
+            .and_then(Segment::zeroed)
             .map_err(|reason| Error::memory(numbers, reason))?;
         Ok(Place { segment: Arc::new(segment), range: 0..numbers, numbers: PhantomData })
     }

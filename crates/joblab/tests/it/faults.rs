@@ -257,9 +257,14 @@ fn a_result_that_cannot_be_carried_is_an_error() {
     }
     let error = parallel.map(OneWay, 0..1).unwrap_err();
     let message = error.to_string();
-    assert!(message.contains("task 0") && message.contains("expected a string"), "{message}");
+    assert!(message.starts_with("task 0 has run, but its result"), "{message}");
+    assert!(message.contains("expected a string"), "{message}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("expected a string") && message.contains(&source), "{source}");
     let error = parallel.map(|OneWay(n)| n, [OneWay(1)]).unwrap_err();
-    assert!(error.to_string().contains("could not read its argument"), "{error}");
+    let message = error.to_string();
+    let start = "task 0 has not run, since its worker could not read its argument: ";
+    assert!(message.starts_with(start) && message.contains("expected a string"), "{message}");
     assert_eq!(parallel.map(|n: u64| n, 0..2).unwrap().results, [0, 1]);
 }
 

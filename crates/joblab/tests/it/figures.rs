@@ -42,27 +42,16 @@ fn assert_look(figure: &Figure) {
 /// A run of tasks that are given as worker, start, wall and CPU time in microseconds.
 fn run_of(n_workers: usize, tasks: impl IntoIterator<Item = [u64; 4]>) -> Run<usize> {
     let us = Duration::from_micros;
-    let task = |(index, [worker, start, wall, cpu]): (usize, [u64; 4])| TaskRecord {
-        index,
-        pid: std::process::id(),
-        thread: format!("worker-{worker}").into(),
-        start: us(start),
-        wall: us(wall),
-        cpu: us(cpu),
-        carried: 0,
+    let task = |(index, [worker, start, wall, cpu]): (usize, [u64; 4])| {
+        let mut task = TaskRecord::new(index, format!("worker-{worker}"));
+        (task.start, task.wall, task.cpu) = (us(start), us(wall), us(cpu));
+        task
     };
     let tasks: Vec<_> = tasks.into_iter().enumerate().map(task).collect();
     let worker_cpu = tasks.iter().map(|task| task.cpu).sum();
-    Run {
-        results: (0..tasks.len()).collect(),
-        timing: Timing {
-            wall: tasks.iter().map(|task| task.start + task.wall).max().unwrap_or_default(),
-            cpu: worker_cpu,
-            worker_cpu,
-        },
-        tasks,
-        n_workers,
-    }
+    let wall = tasks.iter().map(|task| task.start + task.wall).max().unwrap_or_default();
+    let timing = Timing::new(wall, worker_cpu, worker_cpu);
+    Run::new((0..tasks.len()).collect(), timing, tasks, n_workers)
 }
 
 /// How many bars of a lane have a colour; the key's block is not as high as they are.

@@ -1,6 +1,7 @@
 //! What happens where the system has no more files, processes or memory to give.
 #![allow(unsafe_code)] // limits of processes
 
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,6 +60,9 @@ fn without_file_descriptors_there_is_an_error_and_later_a_pool() {
                     failures += 1;
                     let message = error.to_string();
                     assert!(message.contains("Too many open files"), "{spare}: {message}");
+                    assert!(message.contains("raise the limit"), "{spare}: {message}");
+                    let source = error.source().unwrap().to_string();
+                    assert!(message.contains(&source), "{spare}: {source}");
                 }
             }
             assert_eq!(system_files_without_reading(&mut hoard), before, "with {spare} spare");

@@ -12,7 +12,7 @@ pub(crate) const N: u64 = 900;
 /// A timing of so many milliseconds.
 pub(crate) fn timing(wall: u64, cpu: u64, worker_cpu: u64) -> Timing {
     let [wall, cpu, worker_cpu] = [wall, cpu, worker_cpu].map(Duration::from_millis);
-    Timing { wall, cpu, worker_cpu }
+    Timing::new(wall, cpu, worker_cpu)
 }
 
 #[test]
