@@ -6,4 +6,5 @@ pub(super) mod framing;
 pub(super) mod images;
 pub(super) mod output;
 pub(super) mod packing;
+pub(super) mod printer;
 pub(super) mod worker_main;
