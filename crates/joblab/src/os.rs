@@ -20,5 +20,8 @@ pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_nam
 pub(crate) use self::process_wide::process_wide;
 pub(crate) use self::spin::spin;
 #[cfg(target_os = "linux")]
-pub(crate) use self::unix::{Interest, set_nonblocking, take_stdin, wait};
+pub(crate) use self::unix::{
+    Interest, PIPE_BUF, Stream, block_write_signals, bytes_to_read, set_nonblocking, take_stdin,
+    wait, write_to,
+};
 pub(crate) use self::unix::{default_crash_handlers, exit_now, load_library};

@@ -125,6 +125,7 @@ def cells(kernel):
     same = len(workers) == 3 and kernel.runtime not in workers
     same = same and workers == children(kernel.runtime)
     check("the same workers in all cells", same, f"{workers}, the runtime is {kernel.runtime}")
+    printing(kernel)
     failures(kernel)
     lock(kernel)
     loop(kernel)
@@ -159,6 +160,37 @@ def output(kernel):
     good = len(lines) == 16 and lines[-1] == "after" and not cell.rich
     check("control words are only words", good,
           f"{len(lines)} lines, then {lines[-1:]}; {len(cell.rich)} rich outputs")
+
+
+def printing(kernel):
+    """Tasks that print so that evcxr, which reads the cells' output by lines, could lose its place."""
+    in_step = 'println!("in step");', "in step"
+    says(kernel, "tasks print while the cell has the lock of stdout", """use std::io::Write;
+        fn tell(n: u64) -> u64 { println!("task {n}"); n }
+        { let mut out = std::io::stdout().lock();
+          for n in pool.iter((0..3u64).map(|n| delayed(tell, n)))? { writeln!(out, "got {}", n?)?; } }
+        """, r"(task \d\n|got \d\n?){6}")
+    cell = kernel.run("""fn crabs(n: usize) {
+            println!("{}{}", "x".repeat(n % 4), "\\u{1F980}".repeat(n)); }
+        pool.map(crabs, [400_001])?;
+        fn bytes(_: u64) { let _ = std::io::stdout().write_all(&[b'a', 255, 0xf0, 0x9f]); }
+        pool.map(bytes, 0..1)?;""")
+    lines = cell.stdout.splitlines()
+    good = "".join(lines[:-1]) == "x" + "\U0001F980" * 400_001 and lines[-1] == "a\ufffd\ufffd"
+    check("a long line, and what is no text", good, f"{len(lines)} lines, the last is {lines[-1:]}")
+    says(kernel, "the next cell's output", *in_step)
+    kernel.run("""let background = std::thread::spawn(|| {
+        let pool = Parallel::new(2).backend(Backend::Multiprocessing);
+        pool.map(|n: u64| println!("item {n}: {}", "q".repeat(n as usize % 90)), 0..20_000).is_ok() });""")
+    printed = ""
+    for n in range(4):
+        printed += kernel.run(f"let number_{n} = {n};").stdout
+    cell = kernel.run('println!("{}", background.join().unwrap());')
+    lines = (printed + cell.stdout).splitlines()
+    expected = [f"item {n}: {'q' * (n % 90)}" for n in range(20_000)] + ["true"]
+    check("cells end while tasks print", sorted(lines) == sorted(expected),
+          f"{len(printed.splitlines())} lines in other cells, {len(lines)} in all")
+    says(kernel, "the next cell's output", *in_step)
 
 
 def failures(kernel):

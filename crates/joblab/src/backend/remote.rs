@@ -6,5 +6,6 @@ pub(super) mod framing;
 pub(super) mod images;
 pub(super) mod output;
 pub(super) mod packing;
+pub(super) mod printer;
 pub(super) mod protocol;
 pub(super) mod worker_main;

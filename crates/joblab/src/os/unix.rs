@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ pub(crate) fn wait(
             events: match interest {
                 Interest::Read => libc::POLLIN,
                 Interest::ReadAndWrite => libc::POLLIN | libc::POLLOUT,
+                Interest::Write => libc::POLLOUT,
                 Interest::HangUp => libc::POLLRDHUP,
             },
             revents: 0,
@@ -38,7 +39,7 @@ pub(crate) fn wait(
             return Ok(found);
         }
         let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
+        if error.kind() != ErrorKind::Interrupted {
             return Err(error);
         }
     };
@@ -53,6 +54,7 @@ pub(crate) fn wait(
 pub(crate) enum Interest {
     Read,
     ReadAndWrite,
+    Write,
     /// Only for the other end to go away.
     HangUp,
 }
@@ -65,6 +67,62 @@ pub(crate) fn set_nonblocking(file: BorrowedFd<'_>) -> io::Result<()> {
         libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK)
     };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How much a pipe holds now.
+pub(crate) fn bytes_to_read(pipe: BorrowedFd<'_>) -> usize {
+    let mut length: libc::c_int = 0;
+    // SAFETY: the file is open as long as it is borrowed, and the call writes a c_int.
+    let done = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut length) };
+    if done == -1 { 0 } else { length as usize }
+}
+
+/// As much goes through a pipe in one piece, whoever else writes to it (pipe(7)).
+pub(crate) const PIPE_BUF: usize = libc::PIPE_BUF;
+
+/// A stream that every process has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stream {
+    Stdout = libc::STDOUT_FILENO as isize,
+    Stderr = libc::STDERR_FILENO as isize,
+}
+
+/// Writes to a stream, all or up to an error, and takes no lock: std's may be held by a caller that
+/// waits for us.
+pub(crate) fn write_to(stream: Stream, mut bytes: &[u8]) -> io::Result<()> {
+    let descriptor = stream as libc::c_int;
+    while !bytes.is_empty() {
+        // SAFETY: the call reads as many bytes as there are. A descriptor that is closed is an error.
+        let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+        if let Ok(written) = usize::try_from(written) {
+            bytes = &bytes[written..];
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            ErrorKind::Interrupted => {}
+            ErrorKind::WouldBlock => {
+                // SAFETY: it was open just now; waiting for one that is closed meanwhile is an error.
+                let file = unsafe { BorrowedFd::borrow_raw(descriptor) };
+                wait(&[(file, Interest::Write)], None)?;
+            }
+            _ => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Makes writes of this thread fail where a signal would end the process: nobody reads any more, or
+/// the file may get no longer. Both signals are the writing thread's own.
+pub(crate) fn block_write_signals() {
+    // SAFETY: the set is made by `sigemptyset`; the calls change the mask of this thread only.
+    unsafe {
+        let mut signals = std::mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
+        libc::sigaddset(&raw mut signals, libc::SIGPIPE);
+        libc::sigaddset(&raw mut signals, libc::SIGXFSZ);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut());
+    }
 }
 
 /// Takes standard input away from the process: returns it as a file of its own that programs

@@ -11,6 +11,8 @@ mod joblib_table;
 mod names;
 mod nesting;
 mod options;
+#[cfg(target_os = "linux")]
+mod output;
 mod own_pools;
 #[cfg(target_os = "linux")]
 mod process_iterators;

@@ -11,12 +11,13 @@ use std::sync::atomic::Ordering;
 use super::writer::{SHARED, Shared};
 use crate::backend::remote::exit;
 use crate::backend::remote::framing::{Broken, Decoder, Kind};
-use crate::backend::remote::output::{Lines, Target};
+use crate::backend::remote::output::Lines;
+use crate::backend::remote::printer::Printer;
 use crate::backend::remote::protocol::{self, DaskReply, Verdict};
 use crate::batch::{Completion, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::notebook::facts::{RUNTIME, is_evcxr};
-use crate::os::{self, Interest, lock};
+use crate::os::{self, Interest, Stream, lock};
 
 const PROGRAM: &str =
     concat!(include_str!("frames.py"), include_str!("workers.py"), include_str!("bridge.py"));
@@ -28,6 +29,7 @@ pub(super) struct Listener {
     child: Child,
     decoder: Decoder<ChildStdout>,
     stderr: Lines<ChildStderr>,
+    printer: Arc<Printer>,
 }
 
 /// Starts a bridge and waits until it is connected. Tells how many tasks can run at a time.
@@ -60,10 +62,13 @@ pub(super) fn start(
             Ok(Some((Kind::Hello, body))) => {
                 let stderr = child.stderr.take().expect("piped");
                 let threads = protocol::read_threads(&body).unwrap_or(1);
-                let listener = os::set_nonblocking(decoder.get_ref().as_fd())
-                    .and_then(|()| Lines::new(stderr, Target::Stderr))
-                    .map(|stderr| Listener { child, decoder, stderr })
-                    .map_err(|error| Error::pool(n_jobs, error))?;
+                let output = (|| -> io::Result<_> {
+                    os::set_nonblocking(decoder.get_ref().as_fd())?;
+                    let printer = Printer::new()?;
+                    Ok((Lines::new(stderr, Stream::Stderr, is_evcxr(), &printer)?, printer))
+                })();
+                let (stderr, printer) = output.map_err(|error| Error::pool(n_jobs, error))?;
+                let listener = Listener { child, decoder, stderr, printer };
                 return Ok((listener, stdin.expect("piped"), threads));
             }
             Ok(Some((Kind::Refused, reason))) => {
@@ -136,17 +141,21 @@ impl Listener {
     /// Waits for the bridge's next words; what its workers print is passed on meanwhile.
     fn wait(&mut self) -> io::Result<()> {
         let kernel = io::stdin();
-        let mut files = vec![(self.decoder.get_ref().as_fd(), Interest::Read)];
+        let mut files = vec![
+            (self.decoder.get_ref().as_fd(), Interest::Read),
+            (self.printer.news(), Interest::Read),
+        ];
         if is_evcxr() {
             files.push((kernel.as_fd(), Interest::HangUp));
         }
         let stderr = self.stderr.file();
         files.extend(stderr.map(|file| (file, Interest::Read)));
         let ready = os::wait(&files, None)?;
-        if is_evcxr() && ready[1] {
+        if is_evcxr() && ready[2] {
             // As in the pool of processes: nobody is left to see the outcome of the cell.
             os::exit_now(0);
         }
+        self.printer.take_news();
         self.stderr.pass_on();
         Ok(())
     }

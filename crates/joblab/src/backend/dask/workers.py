@@ -3,6 +3,7 @@
 # On the workers: what they are given, and the processes that run the Rust code there.
 
 import collections
+import contextlib
 import hashlib
 import os
 import platform
@@ -156,9 +157,11 @@ class Process:
 
     def listen(self):
         """Passes on what is printed to standard error, and keeps the end of it."""
-        for line in self.child.stderr:
+        # Of a line that does not end, in pieces.
+        while line := self.child.stderr.readline(1 << 16):
             self.last_words.append(line)
-            os.write(2, line)
+            with contextlib.suppress(OSError):  # Nobody reads it; the task goes on.
+                os.write(2, line)
 
     def call(self, n_images, needs_state, limit, batch, copies):
         self.socket.settimeout(limit)

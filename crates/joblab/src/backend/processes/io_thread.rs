@@ -12,18 +12,21 @@ use std::time::Duration;
 use super::inbox::Shared;
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
+use crate::backend::remote::printer::Printer;
 use crate::error::Error;
 use crate::notebook::facts::is_evcxr;
 use crate::os::{self, Interest, cpu_count, lock};
 
 /// Works until the pool is dropped; then the workers end with it.
-pub(super) fn run(n_jobs: usize, shared: &Shared, woken: UnixStream) {
+pub(super) fn run(n_jobs: usize, shared: &Shared, woken: UnixStream, printer: Arc<Printer>) {
+    os::block_write_signals();
     let thread = IoThread {
         n_jobs,
         shared,
         is_evcxr: is_evcxr(),
         waiting: VecDeque::new(),
         workers: Vec::new(),
+        printer,
     };
     // However this ends, nobody may wait for an answer that will not come.
     let _closes = CloseInbox(shared);
@@ -47,13 +50,16 @@ struct IoThread<'a> {
     is_evcxr: bool,
     waiting: VecDeque<PackedBatch>,
     workers: Vec<WorkerHandle>,
+    printer: Arc<Printer>,
 }
 
-/// Whom a file belongs to: a worker, by its place, or who wakes this thread, or the kernel.
+/// Whom a file belongs to: a worker, by its place, or who wakes this thread, or the kernel, or
+/// who writes the output.
 #[derive(Clone, Copy)]
 enum Ready {
     Woken,
     Kernel,
+    Printer,
     Socket(usize),
     Stdout(usize),
     Stderr(usize),
@@ -85,6 +91,7 @@ impl IoThread<'_> {
                     // with it.
                     Ready::Kernel => os::exit_now(0),
                     Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
+                    Ready::Printer => self.printer.take_news(),
                     Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
                     Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
                     Ready::Socket(place) => {
@@ -98,7 +105,7 @@ impl IoThread<'_> {
             }
             // From the last to the first, so that the places before stay what they are.
             for (place, how) in gone.into_iter().rev() {
-                self.remove_worker(place, |tasks, pid| died(tasks, pid, &how), &how);
+                self.worker_died(place, &how);
             }
             self.stop_overdue();
         }
@@ -143,7 +150,7 @@ impl IoThread<'_> {
             .find(|number| self.workers.iter().all(|worker| worker.number != *number))
             .expect("there are more numbers than workers");
         let threads = (cpu_count() / self.n_jobs).max(1);
-        match WorkerHandle::start(number, threads, &self.waiting[batch]) {
+        match WorkerHandle::start(number, threads, &self.waiting[batch], &self.printer) {
             Ok(worker) => self.workers.push(worker),
             Err(reason) => self.refuse(batch, Error::pool(self.n_jobs, reason)),
         }
@@ -158,8 +165,9 @@ impl IoThread<'_> {
 
     /// Waits for anything to happen, or for the given time, and tells what did.
     fn wait(&self, woken: &UnixStream, most: Option<Duration>) -> io::Result<Vec<Ready>> {
-        let mut sources = vec![Ready::Woken];
-        let mut files = vec![(woken.as_fd(), Interest::Read)];
+        let mut sources = vec![Ready::Woken, Ready::Printer];
+        let mut files =
+            vec![(woken.as_fd(), Interest::Read), (self.printer.news(), Interest::Read)];
         let kernel = io::stdin();
         if self.is_evcxr {
             // evcxr's runtime gets its orders from the kernel on standard input.
@@ -189,14 +197,19 @@ impl IoThread<'_> {
             .collect())
     }
 
-    /// Removes a worker that has ended, and says so to whom it concerns: the batch that it ran is
-    /// answered, batches behind it wait for another worker.
-    fn remove_worker(
-        &mut self,
-        place: usize,
-        error: impl FnOnce(&Range<usize>, u32) -> Error,
-        how: &str,
-    ) {
+    /// Removes a worker that has ended by itself; the batch that it ran is answered.
+    fn worker_died(&mut self, place: usize, how: &str) {
+        let (worker, batch) = self.remove_worker(place, how);
+        if let Some(batch) = batch {
+            let error = died(&batch.completion.tasks(), worker.pid(), how);
+            // Its last words may say why.
+            worker.after_output(|| batch.into_completion().failed(error));
+        }
+    }
+
+    /// Removes a worker that has ended, and gives it back with the batch that it ran; batches behind
+    /// that wait for another worker.
+    fn remove_worker(&mut self, place: usize, how: &str) -> (WorkerHandle, Option<PackedBatch>) {
         let mut worker = self.workers.remove(place);
         if !worker.is_ready {
             // If others have run its batch, nobody need know: the next one gets a worker of its own.
@@ -207,14 +220,12 @@ impl IoThread<'_> {
                 self.refuse(batch, Error::start(format!("it {how} before it was ready")));
             }
         }
-        if let Some(batch) = worker.batches.pop_front() {
-            let error = error(&batch.completion.tasks(), worker.pid());
-            batch.into_completion().failed(error);
-        }
+        let running = worker.batches.pop_front();
         let wanted = worker.batches.drain(..).filter(|batch| batch.completion.is_wanted());
         for batch in wanted.rev() {
             self.waiting.push_front(batch);
         }
+        (worker, running)
     }
 
     /// How long until the first worker has to be stopped.
@@ -227,18 +238,29 @@ impl IoThread<'_> {
     fn stop_overdue(&mut self) {
         for place in (0..self.workers.len()).rev() {
             let worker = &mut self.workers[place];
+            let Some((Duration::ZERO, _)) = worker.time_left() else {
+                continue;
+            };
+            // It may have answered while this thread was busy with others.
+            if let Err(how) = worker.read() {
+                self.worker_died(place, &how);
+                continue;
+            }
             let Some((Duration::ZERO, why)) = worker.time_left() else {
                 continue;
             };
             worker.end();
-            let error = |tasks: &Range<usize>, pid| match why {
-                Why::Unwanted => died(tasks, pid, "was stopped"),
+            let (worker, batch) = self.remove_worker(place, "was stopped");
+            let Some(batch) = batch else { continue };
+            let (tasks, pid) = (batch.completion.tasks(), worker.pid());
+            // Time is up, whether or not anybody reads what it has printed.
+            batch.into_completion().failed(match why {
+                Why::Unwanted => died(&tasks, pid, "was stopped"),
                 Why::Late(limit) => {
                     let end = format!("its worker process {pid} was stopped, and is replaced");
                     Error::task_timeout(tasks.start, limit, &end)
                 }
-            };
-            self.remove_worker(place, error, "was stopped");
+            });
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::inbox::Shared;
 use super::{io_thread, streaming};
 use crate::backend::remote::packing::Packer;
+use crate::backend::remote::printer::Printer;
 use crate::backend::remote::worker_main;
 use crate::error::Error;
 use crate::pool::{Job, Pool, Workers};
@@ -34,10 +35,11 @@ impl Processes {
         waker.set_nonblocking(true).map_err(failed)?;
         woken.set_nonblocking(true).map_err(failed)?;
         let shared = Arc::new(Shared { inbox: Mutex::default(), packer: Mutex::default(), waker });
+        let printer = Printer::new().map_err(failed)?;
         let theirs = Arc::clone(&shared);
         let io_thread = std::thread::Builder::new()
             .name("joblab-io".to_owned())
-            .spawn(move || io_thread::run(n_jobs, &theirs, woken))
+            .spawn(move || io_thread::run(n_jobs, &theirs, woken, printer))
             .map_err(failed)?;
         Ok(Processes { n_jobs, shared, io_thread: Some(io_thread) })
     }

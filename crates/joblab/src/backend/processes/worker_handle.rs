@@ -12,15 +12,16 @@ use std::time::Duration;
 use crate::backend::remote::exit;
 use crate::backend::remote::framing::{self, Broken, Decoder, Kind};
 use crate::backend::remote::images::Image;
-use crate::backend::remote::output::{Lines, Target};
+use crate::backend::remote::output::Lines;
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
+use crate::backend::remote::printer::Printer;
 use crate::backend::remote::protocol::ReplyRead;
 use crate::backend::remote::worker_main;
 use crate::batch::{RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
-use crate::os::PROCESS_NAME;
+use crate::os::{PROCESS_NAME, Stream};
 use crate::shared::{self, TakenFiles};
 
 /// Libraries that would start threads of their own in each worker read these; with n_jobs workers
@@ -60,6 +61,7 @@ pub(super) struct WorkerHandle {
     decoder: Decoder<UnixStream>,
     pub(super) stdout: Lines<ChildStdout>,
     pub(super) stderr: Lines<ChildStderr>,
+    printer: Arc<Printer>,
     /// The batch for which it was started.
     pub(super) started_for: Weak<Vec<u8>>,
     /// Whether the worker has said that it is ready.
@@ -89,6 +91,7 @@ impl WorkerHandle {
         number: usize,
         threads: usize,
         batch: &PackedBatch,
+        printer: &Arc<Printer>,
     ) -> Result<WorkerHandle, String> {
         let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
         // However the file was renamed or replaced meanwhile, this is the program that runs.
@@ -120,8 +123,9 @@ impl WorkerHandle {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let streams = (|| -> io::Result<_> {
             ours.set_nonblocking(true)?;
-            let stdout = Lines::new(stdout.expect("piped"), Target::Stdout)?;
-            let stderr = Lines::new(stderr.expect("piped"), Target::Stderr)?;
+            let (stdout, stderr) = (stdout.expect("piped"), stderr.expect("piped"));
+            let stdout = Lines::new(stdout, Stream::Stdout, is_evcxr(), printer)?;
+            let stderr = Lines::new(stderr, Stream::Stderr, is_evcxr(), printer)?;
             Ok((stdout, stderr))
         })();
         match streams {
@@ -131,6 +135,7 @@ impl WorkerHandle {
                 decoder: Decoder::new(ours),
                 stdout,
                 stderr,
+                printer: Arc::clone(printer),
                 started_for: Arc::downgrade(&batch.frame),
                 is_ready: false,
                 images_sent: 0,
@@ -159,10 +164,12 @@ impl WorkerHandle {
         !self.outbox.is_empty()
     }
 
-    /// How many more batches it makes sense to hand to this worker now.
+    /// How many more batches it makes sense to hand to this worker now. One whose output waits to be
+    /// written gets none: there would be ever more of it.
     pub(super) fn room(&self) -> usize {
         let most = if self.last_wall < SHORT { AHEAD } else { 1 };
-        if self.is_ready && self.pieces.is_none() {
+        let is_written = self.stdout.is_written() && self.stderr.is_written();
+        if self.is_ready && self.pieces.is_none() && is_written {
             most.saturating_sub(self.batches.len())
         } else {
             0
@@ -283,7 +290,7 @@ impl WorkerHandle {
     /// Reports an answer to the call that awaits it, or gives the batch back.
     fn answer(&mut self, batch: PackedBatch, message: Vec<u8>) -> Result<(), PackedBatch> {
         if let Some(error) = self.torn.take() {
-            batch.into_completion().failed(error);
+            self.after_output(|| batch.into_completion().failed(error));
             return Ok(());
         }
         match ReplyRead::read(&message) {
@@ -296,7 +303,8 @@ impl WorkerHandle {
                     self.write();
                 }
                 let worker = RemoteWorker::process(pid);
-                batch.into_completion().replied(Reply { worker, message, outcomes, taken });
+                let reply = Reply { worker, message, outcomes, taken };
+                self.after_output(|| batch.into_completion().replied(reply));
             }
             Some(ReplyRead::NoFunction(reason)) => {
                 let first = batch.completion.tasks().start;
@@ -305,6 +313,11 @@ impl WorkerHandle {
             None => return Err(batch),
         }
         Ok(())
+    }
+
+    /// Does something once what the worker has printed is written.
+    pub(super) fn after_output(&self, then: impl FnOnce() + Send + 'static) {
+        self.printer.after(self.stdout.printed().max(self.stderr.printed()), then);
     }
 
     /// How much longer the task that runs may go on, and why not for ever.
@@ -341,7 +354,7 @@ impl WorkerHandle {
 
 impl Drop for WorkerHandle {
     fn drop(&mut self) {
-        exit::end(&mut self.child);
+        self.end();
     }
 }
 
