@@ -1,5 +1,9 @@
 //! The figures beside the stored results.
 
+#[allow(dead_code, reason = "joblab's own figures use all of them")]
+#[path = "../../joblab/src/figure/palette.rs"]
+mod palette;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +13,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use self::palette::{BLUE, GREY, GRID, INK, ORANGE, PAPER, VERMILION};
 use crate::results::{Results, Row};
 use crate::who;
 
@@ -80,14 +85,6 @@ const LEFT: i32 = 470;
 const RIGHT: i32 = WIDTH - 20;
 const ROW: i32 = 22;
 const TOP: i32 = 64;
-const INK: RGBColor = RGBColor(0x2b, 0x2b, 0x2b);
-const GREY: RGBColor = RGBColor(0x8a, 0x8a, 0x8a);
-const GRID: RGBColor = RGBColor(0xd8, 0xd8, 0xd3);
-const PAPER: RGBColor = RGBColor(0xf3, 0xf3, 0xef);
-// Of Okabe and Ito's palette, as in joblab's own figures.
-const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
-const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
 /// For each case a line of marks: how many times joblab's time each participant takes, on a
 /// logarithmic scale.

@@ -2,3 +2,4 @@
 
 pub(crate) mod display;
 pub(crate) mod facts;
+mod line;

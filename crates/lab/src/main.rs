@@ -44,8 +44,7 @@ const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
           --check               compare with what is stored, and fail on a loss of a quarter
-          --report              write table and figures of the stored numbers anew
-          --inside              measure single steps inside the process";
+          --report              write table and figures of the stored numbers anew";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
@@ -76,9 +75,9 @@ fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
             stages.run(&workspace, Some(&environment))
         }
         Some("bench") => {
-            let options = bench::Options::parse(arguments.into_iter().skip(1))?;
+            let arguments = bench::parse(arguments.into_iter().skip(1))?;
             let (workspace, environment) = set_up()?;
-            bench::run(options, &workspace, &environment)
+            bench::run(arguments, &workspace, &environment)
         }
         _ => {
             jupyterlab::check(&arguments)?;

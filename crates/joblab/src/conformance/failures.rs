@@ -1,6 +1,9 @@
 //! Failures: which task it was, what is kept, and that the pool works on.
 
+use std::panic::panic_any;
 use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::suite::{Make, Marks, mark, promises, sleep, square, works_on};
 
@@ -13,6 +16,8 @@ promises![
     the_first_error_that_a_task_returns_ends_the_call,
     retries_run_a_failed_task_again,
     retries_come_to_an_end,
+    a_payload_that_panics_when_it_is_dropped_is_an_error,
+    values_that_panic_when_they_are_dropped_end_no_program,
 ];
 
 fn a_panic_names_its_task_and_the_pool_works_on(make: Make<'_>) {
@@ -149,4 +154,83 @@ fn retries_come_to_an_end(make: Make<'_>) {
     assert_eq!(error.task_index(), Some(0), "{error}");
     assert_eq!(marks.count_of(0), 3, "one attempt and two retries");
     works_on(&parallel);
+}
+
+fn a_payload_that_panics_when_it_is_dropped_is_an_error(make: Make<'_>) {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the payload's drop");
+        }
+    }
+    fn throws_at_five(n: u64) -> u64 {
+        if n == 5 {
+            panic_any(Bomb);
+        }
+        n
+    }
+    for n_jobs in [1, 3] {
+        let parallel = make(n_jobs);
+        let error = parallel.map(throws_at_five, 0..10).unwrap_err();
+        assert!(error.is_panic(), "{error}");
+        assert_eq!(error.task_index(), Some(5), "{error}");
+        works_on(&parallel);
+    }
+}
+
+/// A number that panics when it is dropped, if it is five.
+struct Fragile(u64);
+
+impl Fragile {
+    fn take(self) -> u64 {
+        let number = self.0;
+        std::mem::forget(self);
+        number
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert_ne!(self.0, 5, "the value's drop");
+    }
+}
+
+impl Serialize for Fragile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fragile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Fragile)
+    }
+}
+
+fn values_that_panic_when_they_are_dropped_end_no_program(make: Make<'_>) {
+    fn drops(argument: Fragile) -> u64 {
+        argument.0
+    }
+    fn first_fails(argument: Fragile) -> u64 {
+        let number = argument.take();
+        assert_ne!(number, 0, "the first one");
+        number
+    }
+    let inputs = || (0..10).map(Fragile);
+    for (n_jobs, batch_size) in [(1, 1), (2, 1), (2, 10)] {
+        let parallel = make(n_jobs).batch_size(batch_size);
+        let error = parallel.map(drops, inputs()).unwrap_err();
+        assert!(error.is_panic(), "an argument in its task: {error}");
+        assert_eq!(error.task_index(), Some(5), "{error}");
+        let error = parallel.map(first_fails, inputs()).unwrap_err();
+        assert_eq!(error.task_index(), Some(0), "an argument that no task takes: {error}");
+        // A result is moved home, or dropped where a copy of it has been sent.
+        match parallel.map(Fragile, 0..10) {
+            Ok(run) => assert!(run.results.into_iter().map(Fragile::take).eq(0..10)),
+            Err(error) => {
+                assert!(error.is_panic() && error.task_index() == Some(5), "a result: {error}");
+            }
+        }
+        works_on(&parallel);
+    }
 }

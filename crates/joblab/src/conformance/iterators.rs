@@ -18,6 +18,7 @@ promises![
     a_slow_consumer_holds_the_producers_back,
     a_task_that_is_tried_again_keeps_its_place,
     an_iterator_ends_with_the_panic_of_its_inputs,
+    a_wrong_size_hint_changes_nothing,
 ];
 
 fn slow_at(slow: u64, milliseconds: u64, n: u64) -> Delayed<(u64, u64, u64), u64> {
@@ -210,5 +211,53 @@ fn an_iterator_ends_with_the_panic_of_its_inputs(make: Make<'_>) {
         assert!(results.next().is_none(), "the error is the last");
         drop(results);
         works_on(&parallel);
+    }
+}
+
+/// Ten numbers, with a wrong word of how many are left.
+#[derive(Clone)]
+struct Liar {
+    next: u64,
+    says: (usize, Option<usize>),
+    shrinks: bool,
+}
+
+impl Iterator for Liar {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.next += 1;
+        if self.shrinks {
+            let (least, most) = self.says;
+            self.says = (least.saturating_sub(1), most.map(|most| most.saturating_sub(1)));
+        }
+        (self.next <= 10).then_some(self.next - 1)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.says
+    }
+}
+
+fn a_wrong_size_hint_changes_nothing(make: Make<'_>) {
+    let expected: Vec<u64> = (0..10).map(square).collect();
+    let hints = [0, 3, 9, 10, 20, usize::MAX].map(|n| (n, Some(n)));
+    for says in hints.into_iter().chain([(5, Some(2)), (20, None), (0, Some(1))]) {
+        for (shrinks, n_jobs) in [(false, 1), (true, 1), (false, 3), (true, 3)] {
+            let inputs = Liar { next: 0, says, shrinks };
+            let case = format!("hint {says:?}, shrinks: {shrinks}, n_jobs = {n_jobs}");
+            for parallel in [make(n_jobs), make(n_jobs).batch_size(4)] {
+                let run = parallel.map(square, inputs.clone()).unwrap();
+                assert_eq!(run.results, expected, "map, {case}");
+                let tasks = || inputs.clone().map(|n| delayed(square, n));
+                let ordered = parallel.iter(tasks()).unwrap().map(Result::unwrap);
+                assert_eq!(ordered.collect::<Vec<_>>(), expected, "iter, {case}");
+                let unordered = parallel.iter_unordered(tasks()).unwrap().map(Result::unwrap);
+                let mut unordered: Vec<(usize, u64)> = unordered.collect();
+                unordered.sort_unstable();
+                let unordered = unordered.into_iter().map(|(_, result)| result);
+                assert_eq!(unordered.collect::<Vec<_>>(), expected, "iter_unordered, {case}");
+            }
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! The one look of all figures: sizes, text, colours, light and dark.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+pub(super) use super::palette::{BLUE, GREEN, GREY, GRID, IDLE, INK, ORANGE, PAPER, VERMILION};
 
 pub(super) type Page<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type DrawResult<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
@@ -15,19 +18,6 @@ pub(super) const MARGIN: i32 = 20;
 /// The height of text, but for a table's numbers.
 pub(super) const TEXT: i32 = 15;
 const FONT: &str = "system-ui, Helvetica, Arial, sans-serif";
-
-pub(super) const PAPER: RGBColor = RGBColor(0xf3, 0xf3, 0xef);
-pub(super) const INK: RGBColor = RGBColor(0x2b, 0x2b, 0x2b);
-pub(super) const GREY: RGBColor = RGBColor(0x5e, 0x5e, 0x5e);
-pub(super) const GRID: RGBColor = RGBColor(0xd8, 0xd8, 0xd3);
-/// A worker's time without a task.
-pub(super) const IDLE: RGBColor = RGBColor(0xe2, 0xe2, 0xdd);
-// Colours of Okabe and Ito's palette, which people with any colour vision can tell apart (Wong,
-// Nature Methods 8, 441, 2011). They differ in lightness too, for a printed page.
-pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-pub(super) const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
-pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
-pub(super) const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
 /// What takes a colour's place on a dark page.
 const DARK: [[RGBColor; 2]; 8] = [
@@ -68,7 +58,7 @@ pub(super) fn write(
     let style = TextStyle::from((FONT, f64::from(size) * 1.24).into_font())
         .color(&colour)
         .pos(Pos::new(side, VPos::Center));
-    page.draw(&Text::new(text, at, style))
+    page.draw(&Text::new(visible(text), at, style))
 }
 
 /// About how wide text is.
@@ -118,5 +108,25 @@ fn hex(RGBColor(r, g, b): RGBColor) -> String {
 }
 
 pub(crate) fn escape(text: &str) -> String {
+    let text = visible(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Text with its control characters as Rust writes them: XML has no place for most of them, and nobody
+/// sees the others.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let is_hidden =
+        |character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}');
+    if !text.contains(is_hidden) {
+        return text.into();
+    }
+    let mut shown = String::new();
+    for character in text.chars() {
+        if is_hidden(character) {
+            shown.extend(character.escape_debug());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.into()
 }

@@ -3,9 +3,10 @@
 //! evcxr calls a method named `evcxr_display` on a cell's last expression and takes blocks of
 //! output from standard output: a line with the content type, the content, an end line.
 
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::Debug;
 use std::io::Write as _;
 
+use super::line;
 use crate::error::Error;
 use crate::figure::{Figure, escape, run_card, timing_card};
 use crate::measure::{Run, Summary, Timing};
@@ -42,16 +43,14 @@ impl<R: Debug> Run<R> {
     /// Shows the run in the notebook cell that ends in it: a table of its numbers, the first of its
     /// results, and the [`timeline`](crate::timeline()).
     pub fn evcxr_display(&self) {
-        show_run(&self.summary(), &self.results);
+        show_run(&self.summary(), self.results.len(), &|place| &self.results[place]);
     }
 }
 
-fn show_run(run: &Summary<'_>, results: &dyn Debug) {
-    let mut head = Head(String::new());
-    // It ends with an error where there is more than a line.
-    let _ = write!(head, "{results:?}");
-    let text = format!("{}\nresults  {}", run.text(), head.0);
-    show_card(run_card(run, &head.0), &text);
+fn show_run<'r>(run: &Summary<'_>, n_results: usize, result: &dyn Fn(usize) -> &'r dyn Debug) {
+    let results = line::of_list(n_results, result);
+    let text = format!("{}\nresults  {results}", run.text());
+    show_card(run_card(run, &results), &text);
 }
 
 /// Shows a figure; where it cannot be drawn, its text.
@@ -59,22 +58,6 @@ fn show_card(card: Result<Figure, Error>, text: &str) {
     match card {
         Ok(card) => show(&[("image/svg+xml", card.svg()), ("text/plain", text)]),
         Err(_) => show(&[("text/plain", text)]),
-    }
-}
-
-/// The beginning of what is written into it, as long as a line.
-struct Head(String);
-
-impl fmt::Write for Head {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if self.0.chars().count() == 72 {
-                self.0.push('…');
-                return Err(fmt::Error);
-            }
-            self.0.push(character);
-        }
-        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use joblab::{
 };
 
 use crate::timing::timing;
+use crate::xml::assert_well_formed;
 
 #[test]
 fn bars_carry_their_numbers_labels_and_unit() {
@@ -20,9 +21,47 @@ fn bars_carry_their_numbers_labels_and_unit() {
     assert!(svg.contains("aria-label=\"Wall time and CPU time. one &amp; only: wall 4.717 s"));
 }
 
+#[test]
+fn any_text_may_stand_on_a_figure() {
+    let texts = [
+        "a < b & c > \"d\"",
+        "it's </text></svg>",
+        "]]> &amp; &#0; <!-- x -->",
+        "\u{1b}[31mred\u{1b}[0m \0 \u{7f}\u{85}\u{ffff}",
+        "two\nlines\tand\r\nmore",
+        "\u{202e}עברית\u{202c} and العربية",
+        " stroke=\"none\" opacity=\"1\" stroke=\"#2B2B2B\"",
+        ">\n",
+        "🦀 é e\u{301} \u{200d}",
+        "",
+    ];
+    let escaped = ["a &lt; b &amp; c &gt; ", "\\u{1b}[31mred\\u{1b}[0m", "עברית", "العربية", "🦀"];
+    for text in texts {
+        let runs = || [(text, timing(4_717, 13_340, 0)), ("other", timing(1, 1, 1))];
+        let bars = wall_vs_cpu(runs()).unwrap();
+        let lines = cost_against_size([(text, vec![(1_000, Duration::from_millis(5))])]).unwrap();
+        let baseline = timing(10_000, 10_000, 10_000);
+        let speedup = speedup(baseline, [(text, [run_of(2, [[0, 0, 5, 5]])])]).unwrap();
+        let mut task = TaskRecord::new(0, text);
+        task.wall = Duration::from_millis(1);
+        let run = Run::new(vec![0], timing(1, 1, 1), vec![task], 1);
+        for figure in [bars, lines, speedup, timeline(&run).unwrap()] {
+            assert_look(&figure);
+        }
+    }
+    let all = texts.map(|text| (text, timing(4_717, 13_340, 0)));
+    let figure = wall_vs_cpu(all).unwrap();
+    assert_look(&figure);
+    for text in escaped {
+        let described = figure.svg().split("<style>").next().unwrap();
+        assert!(described.contains(text), "{text} is not in {described}");
+    }
+}
+
 /// What holds for every figure.
 fn assert_look(figure: &Figure) {
     let svg = figure.svg();
+    assert_well_formed(svg);
     assert!(svg.len() < 40_000, "{} bytes", svg.len());
     let width = svg.split("width=\"").nth(1).unwrap();
     assert!(width.split('"').next().unwrap().parse::<u32>().unwrap() <= 760);

@@ -29,6 +29,7 @@ mod sharing;
 #[cfg(target_os = "linux")]
 mod system;
 mod timing;
+mod xml;
 
 use joblab::Backend;
 

@@ -89,6 +89,15 @@ fn jobs_may_be_run_in_any_order() {
 }
 
 #[test]
+fn what_borrows_cannot_run_on_an_own_pool_and_the_error_says_so() {
+    let parallel = Parallel::with_pool(Does(2, run)).sharedmem();
+    let error = parallel.map(|n: u64| n, 0..3).unwrap_err();
+    assert!(error.is_invalid(), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("a pool of your own") && message.contains("use map"), "{message}");
+}
+
+#[test]
 fn a_thread_for_each_job_keeps_all_promises() {
     /// As in the documentation of `Pool`.
     struct ThreadPerJob(usize);

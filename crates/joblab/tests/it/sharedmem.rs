@@ -110,6 +110,31 @@ fn inputs_that_panic_are_an_error_and_the_pool_works_on() {
 }
 
 #[test]
+fn a_wrong_size_hint_changes_nothing() {
+    struct Liar(std::ops::Range<u64>, usize, bool);
+    impl Iterator for Liar {
+        type Item = u64;
+        fn next(&mut self) -> Option<u64> {
+            self.1 = self.1.saturating_sub(usize::from(self.2));
+            self.0.next()
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (self.1, Some(self.1))
+        }
+    }
+    for &backend in BACKENDS {
+        let parallel = Parallel::new(2).backend(backend).sharedmem();
+        for says in [0, 3, 10, 20, usize::MAX] {
+            for shrinks in [false, true] {
+                let run = parallel.map(|n| n + 1, Liar(0..10, says, shrinks)).unwrap();
+                let expected: Vec<u64> = (1..11).collect();
+                assert_eq!(run.results, expected, "{backend}: {says}, shrinks: {shrinks}");
+            }
+        }
+    }
+}
+
+#[test]
 fn options_hold_but_for_retries() {
     let limit = Duration::from_millis(50);
     let late = Parallel::new(2).task_timeout(limit).sharedmem();

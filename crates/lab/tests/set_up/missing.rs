@@ -44,7 +44,7 @@ fn help_and_wrong_options_need_no_set_up() {
         (&["run", "some.ipynb", "-h"], &commands[1..2]),
         (&["help", "run"], &commands[1..2]),
         (&["test", "--help"], &commands[2..3]),
-        (&["bench", "--inside", "--help"], &commands[3..]),
+        (&["bench", "--check", "--help"], &commands[3..]),
     ] {
         let call = machine.lab(arguments);
         assert!(call.succeeded, "{arguments:?}: {}", call.stderr);
@@ -54,7 +54,10 @@ fn help_and_wrong_options_need_no_set_up() {
     for (arguments, why) in [
         (["run", "--twise"], "`cargo lab run` has no option --twise"),
         (["test", "--twise"], "`cargo lab test` has no stage --twise"),
-        (["bench", "--chek"], "`cargo lab bench` has no option --chek; it has --check, --report"),
+        (
+            ["bench", "--chek"],
+            "`cargo lab bench` has no option --chek; it has --check and --report",
+        ),
     ] {
         let call = machine.lab(&arguments);
         assert!(!call.succeeded && call.stderr.contains(why), "{}", call.stderr);
