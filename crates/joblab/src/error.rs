@@ -187,6 +187,12 @@ impl Error {
         Error::new(Kind::Death, Some(tasks.start), message)
     }
 
+    /// For a task that travelled with one whose worker has died, where nobody knows how far it came.
+    pub(crate) fn died_with(index: usize, of_the_batch: &str) -> Self {
+        let message = format!("task {index} may have run, or not: {of_the_batch}");
+        Error::new(Kind::Death, Some(index), message)
+    }
+
     pub(crate) fn task_timeout(index: usize, limit: Duration, end: &str) -> Self {
         let message = format!("task {index} ran for longer than task_timeout = {limit:?}; {end}");
         Error::new(Kind::Timeout, Some(index), message)

@@ -5,6 +5,8 @@
 
 mod cpus;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod linux;
 mod lock;
 #[cfg(target_os = "macos")]
@@ -15,6 +17,8 @@ mod spin;
 mod unix;
 
 pub use self::cpus::cpu_count;
+#[cfg(target_os = "linux")]
+pub(crate) use self::descriptors::{MOST_FILES, Received, receive, send};
 pub(crate) use self::lock::lock;
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
 pub(crate) use self::process_wide::{ProcessWide, process_wide};

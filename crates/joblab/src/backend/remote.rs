@@ -7,4 +7,5 @@ pub(super) mod images;
 pub(super) mod output;
 pub(super) mod packing;
 pub(super) mod protocol;
+pub(super) mod socket;
 pub(super) mod worker_main;

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 /// A mapped piece of shared memory.
@@ -69,9 +69,9 @@ impl Segment {
         self.bytes
     }
 
-    /// The number under which other processes find it in `/proc/<pid>/fd` (proc(5)).
-    pub(crate) fn descriptor(&self) -> i32 {
-        self.file.as_raw_fd()
+    /// What other processes need to map it too.
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
             Segment::zeros_of(file, bytes).unwrap()
         });
         assert_eq!((one.bytes(), other.bytes()), (1000, 0));
-        let link = format!("/proc/self/fd/{}", one.descriptor());
+        let link = format!("/proc/self/fd/{}", one.file().as_raw_fd());
         let name = std::fs::read_link(&link).unwrap().display().to_string();
         assert!(name.contains("joblab-") && name.ends_with(" (deleted)"), "{name}");
         let theirs = File::options().read(true).write(true).open(link).unwrap();

@@ -4,6 +4,8 @@ mod conformance;
 #[cfg(target_os = "linux")]
 mod dask;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod faults;
 mod figures;
 mod joblib_table;

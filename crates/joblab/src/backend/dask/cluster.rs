@@ -69,17 +69,19 @@ impl Pool for Cluster {
     }
 
     fn submit(&self, job: Job) -> Result<(), Error> {
-        let (mut batch, _) = Packer::pack(&self.shared.packer, job, false)?;
-        if batch.needs_state {
-            batch.attachments.extend_from_slice(&lock(&self.shared.packer).state_attachments);
-        }
-        if batch.attachments.iter().any(|attached| attached.written.is_some()) {
+        let (batch, _) = Packer::pack(&self.shared.packer, job, false)?;
+        let of_state = match batch.needs_state {
+            true => lock(&self.shared.packer).state_attachments.clone(),
+            false => Vec::new(),
+        };
+        let mut all = of_state.iter().chain(&batch.attachments);
+        if all.any(|attached| !attached.written.is_empty()) {
             return Err(Error::argument(batch.completion.tasks().start, SHARED));
         }
         let limit = batch.completion.task_timeout();
         let mut writer = lock(&self.shared.writer);
         let number = writer.number();
-        let memory = writer.number_memory(&batch.attachments);
+        let memory = [&of_state, &batch.attachments].map(|memory| writer.number_memory(memory));
         match &mut *lock(&self.shared.waiting) {
             Ok(waiting) => waiting.insert(number, (batch.completion, batch.attachments)),
             Err(reason) => return Err(Error::dask(reason)),

@@ -12,9 +12,13 @@ use std::time::Duration;
 use super::inbox::Shared;
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
+use crate::batch::{self, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::notebook::facts::is_evcxr;
 use crate::os::{self, Interest, cpu_count, lock};
+
+/// So often is a batch given to another worker whose one died before it began.
+const IN_VAIN: u32 = 2;
 
 /// Works until the pool is dropped; then the workers end with it.
 pub(super) fn run(n_jobs: usize, shared: &Shared, woken: UnixStream) {
@@ -98,7 +102,7 @@ impl IoThread<'_> {
             }
             // From the last to the first, so that the places before stay what they are.
             for (place, how) in gone.into_iter().rev() {
-                self.remove_worker(place, |tasks, pid| died(tasks, pid, &how), &how);
+                self.remove_worker(place, &End::Died(how));
             }
             self.stop_overdue();
         }
@@ -168,7 +172,7 @@ impl IoThread<'_> {
         }
         for (place, worker) in self.workers.iter().enumerate() {
             let interest =
-                if worker.has_to_write() { Interest::ReadAndWrite } else { Interest::Read };
+                if worker.waits_for_room() { Interest::ReadAndWrite } else { Interest::Read };
             sources.push(Ready::Socket(place));
             files.push((worker.socket().as_fd(), interest));
             for (source, file) in [
@@ -190,13 +194,8 @@ impl IoThread<'_> {
     }
 
     /// Removes a worker that has ended, and says so to whom it concerns: the batch that it ran is
-    /// answered, batches behind it wait for another worker.
-    fn remove_worker(
-        &mut self,
-        place: usize,
-        error: impl FnOnce(&Range<usize>, u32) -> Error,
-        how: &str,
-    ) {
+    /// answered, and what it had not begun waits for another worker.
+    fn remove_worker(&mut self, place: usize, end: &End) {
         let mut worker = self.workers.remove(place);
         if !worker.is_ready {
             // If others have run its batch, nobody need know: the next one gets a worker of its own.
@@ -204,23 +203,31 @@ impl IoThread<'_> {
                 std::ptr::eq(Arc::as_ptr(&batch.frame), worker.started_for.as_ptr())
             };
             if let Some(batch) = self.waiting.iter().position(is_its) {
+                let how = end.in_words();
                 self.refuse(batch, Error::start(format!("it {how} before it was ready")));
             }
         }
-        if let Some(batch) = worker.batches.pop_front() {
-            let error = error(&batch.completion.tasks(), worker.pid());
-            batch.into_completion().failed(error);
-        }
-        let wanted = worker.batches.drain(..).filter(|batch| batch.completion.is_wanted());
-        for batch in wanted.rev() {
+        let running = worker.batches.pop_front().and_then(|batch| match end {
+            End::Died(how) => after_death(batch, &worker, how),
+            End::Stopped(why) => {
+                let error = stopped(&batch.completion.tasks(), worker.pid(), *why);
+                batch.into_completion().failed(error);
+                None
+            }
+        });
+        let again = running.into_iter().chain(worker.batches.drain(..));
+        let again: Vec<_> = again.filter(|batch| batch.completion.is_wanted()).collect();
+        for batch in again.into_iter().rev() {
             self.waiting.push_front(batch);
         }
     }
 
-    /// How long until the first worker has to be stopped.
+    /// How long until the first worker has to be stopped, or written to again.
     fn next_overdue(&mut self) -> Option<Duration> {
         let left = |worker: &mut WorkerHandle| worker.time_left().map(|(left, _)| left);
-        self.workers.iter_mut().filter_map(left).min()
+        let late = self.workers.iter_mut().filter_map(left).min();
+        let again = self.workers.iter().filter_map(WorkerHandle::tries_again_in).min();
+        late.into_iter().chain(again).min()
     }
 
     /// Stops workers that went on too long with a task.
@@ -231,20 +238,77 @@ impl IoThread<'_> {
                 continue;
             };
             worker.end();
-            let error = |tasks: &Range<usize>, pid| match why {
-                Why::Unwanted => died(tasks, pid, "was stopped"),
-                Why::Late(limit) => {
-                    let end = format!("its worker process {pid} was stopped, and is replaced");
-                    Error::task_timeout(tasks.start, limit, &end)
-                }
-            };
-            self.remove_worker(place, error, "was stopped");
+            self.remove_worker(place, &End::Stopped(why));
+        }
+    }
+}
+
+/// How a worker has ended.
+enum End {
+    /// By itself, or by somebody else, in this way.
+    Died(String),
+    Stopped(Why),
+}
+
+impl End {
+    fn in_words(&self) -> &str {
+        match self {
+            End::Died(how) => how,
+            End::Stopped(_) => "was stopped",
         }
     }
 }
 
 fn died(tasks: &Range<usize>, pid: u32, how: &str) -> Error {
     Error::died(tasks, &format!("worker process {pid}"), how)
+}
+
+fn stopped(tasks: &Range<usize>, pid: u32, why: Why) -> Error {
+    match why {
+        Why::Unwanted => died(tasks, pid, "was stopped"),
+        Why::Late(limit) => {
+            let end = format!("its worker process {pid} was stopped, and is replaced");
+            Error::task_timeout(tasks.start, limit, &end)
+        }
+    }
+}
+
+/// Tells what became of the batch that a worker ran as it died, and gives back what of it the worker
+/// had not begun.
+fn after_death(mut batch: PackedBatch, worker: &WorkerHandle, how: &str) -> Option<PackedBatch> {
+    let (tasks, pid) = (batch.completion.tasks(), worker.pid());
+    let one = |place: usize| tasks.start + place..tasks.start + place + 1;
+    match worker.progress() {
+        // What follows in parts is not kept. And where the mere arrival of a batch ends workers, there
+        // has to be an end of that.
+        Progress::NotBegun { prepares: false } if !batch.is_in_parts && batch.in_vain < IN_VAIN => {
+            batch.in_vain += 1;
+            Some(batch)
+        }
+        Progress::NotBegun { .. } | Progress::Unknown => {
+            batch.into_completion().failed(died(&tasks, pid, how));
+            None
+        }
+        // The call is over with the first failure.
+        Progress::Begun(begun) => {
+            let error = died(&one(begun.clamp(1, tasks.len()) - 1), pid, how);
+            batch.into_completion().failed(error);
+            None
+        }
+        Progress::Noted { begun, ended: noted } => {
+            let rest = batch.split_off(begun);
+            let ended = noted.len();
+            let error = (ended < begun).then(|| died(&one(ended), pid, how));
+            let reply = Reply {
+                worker: RemoteWorker::process(pid),
+                message: batch::message_of(&noted),
+                outcomes: 0,
+                files: Vec::new(),
+            };
+            batch.into_completion().died(ended, reply, error);
+            rest
+        }
+    }
 }
 
 fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &Shared) {
