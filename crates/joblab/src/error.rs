@@ -89,6 +89,12 @@ impl Error {
         Error::new(Kind::Other, None, message)
     }
 
+    pub(crate) fn forked() -> Self {
+        let message = "this process is a fork of the one that started the pool, and the workers are \
+                       not there for it: make a new Parallel behind the fork";
+        Error::new(Kind::Other, None, message.to_owned())
+    }
+
     pub(crate) fn no_workers() -> Self {
         let message = "the pool has no workers: n_workers must be at least 1".to_owned();
         Error::new(Kind::Invalid, None, message)

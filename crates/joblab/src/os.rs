@@ -12,7 +12,10 @@ mod lock;
 #[cfg(target_os = "macos")]
 mod macos;
 mod names;
+mod origin;
 mod process_wide;
+#[cfg(target_os = "linux")]
+mod processes;
 mod spin;
 mod unix;
 
@@ -21,7 +24,10 @@ pub use self::cpus::cpu_count;
 pub(crate) use self::descriptors::{MOST_FILES, Received, receive, send};
 pub(crate) use self::lock::lock;
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
+pub(crate) use self::origin::Origin;
 pub(crate) use self::process_wide::{ProcessWide, process_wide};
+#[cfg(target_os = "linux")]
+pub(crate) use self::processes::{end_of, longest_file};
 pub(crate) use self::spin::spin;
 #[cfg(target_os = "linux")]
 pub(crate) use self::unix::{Interest, set_nonblocking, take_stdin, wait};

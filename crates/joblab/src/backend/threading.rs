@@ -5,9 +5,14 @@ use std::time::Duration;
 use rayon::{ScopeFifo, ThreadPool, ThreadPoolBuilder};
 
 use crate::error::Error;
+use crate::os::Origin;
 use crate::pool::{InScope, Job, Pool, SharedMemory, Spawn, Workers};
 
-pub(super) struct Threads(ThreadPool);
+pub(super) struct Threads {
+    /// None when it is dropped.
+    pool: Option<ThreadPool>,
+    origin: Origin,
+}
 
 impl Threads {
     pub(super) fn start(n_jobs: usize) -> Result<Self, Error> {
@@ -15,14 +20,18 @@ impl Threads {
             .num_threads(n_jobs)
             .thread_name(|worker| format!("worker-{worker}"))
             .build()
-            .map(Threads)
+            .map(|pool| Threads { pool: Some(pool), origin: Origin::here() })
             .map_err(|reason| Error::pool(n_jobs, reason))
+    }
+
+    fn pool(&self) -> &ThreadPool {
+        self.pool.as_ref().expect("it is there until the drop")
     }
 }
 
 impl Pool for Threads {
     fn n_workers(&self) -> usize {
-        self.0.current_num_threads()
+        self.pool().current_num_threads()
     }
 
     /// Waking a thread takes some microseconds.
@@ -32,16 +41,29 @@ impl Pool for Threads {
 
     fn submit(&self, job: Job) -> Result<(), Error> {
         // First in, first out: tasks start in the order of the list.
-        self.0.spawn_fifo(move || job.run());
+        self.pool().spawn_fifo(move || job.run());
         Ok(())
     }
 }
 
-impl Workers for Threads {}
+impl Workers for Threads {
+    fn is_elsewhere(&self) -> bool {
+        self.origin.is_elsewhere()
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if self.origin.is_elsewhere() {
+            // Locks in it may be held by threads that are not there.
+            std::mem::forget(self.pool.take());
+        }
+    }
+}
 
 impl SharedMemory for Threads {
     fn scope<'scope>(&self, call: InScope<'_, 'scope>) {
-        self.0.in_place_scope_fifo(|scope| call(scope));
+        self.pool().in_place_scope_fifo(|scope| call(scope));
     }
 
     fn as_workers(&self) -> &dyn Workers {

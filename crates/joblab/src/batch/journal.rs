@@ -146,7 +146,7 @@ pub(crate) struct Noted {
 
 impl JournalReader {
     pub(crate) fn new() -> std::io::Result<JournalReader> {
-        Words::zeroed(WORDS).map(JournalReader)
+        Words::zeroed(c"journal", WORDS).map(JournalReader)
     }
 
     /// To be handed over to the worker.

@@ -59,6 +59,18 @@ impl<C: Data, S> State<C, S> {
     }
 }
 
+/// Drops the threads' states. The panic of the user's code is printed, and nothing else comes of it.
+impl<C, S> Drop for State<C, S> {
+    fn drop(&mut self) {
+        for (_, state) in lock(&self.of_threads).drain(..) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+                // It may panic in its turn.
+                std::mem::forget(payload);
+            }
+        }
+    }
+}
+
 /// Makes a state; the panic of the user's code is its error.
 pub(super) fn caught<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|payload| Err(panic_message(payload)))

@@ -239,6 +239,9 @@ impl<'p> Engine<'p> {
         if self.is_stopped() {
             return Ok(());
         }
+        if self.workers.is_elsewhere() {
+            return Err(Error::forked());
+        }
         if let Some(token) = &self.options.cancel_token
             && token.is_cancelled()
         {
@@ -416,7 +419,7 @@ impl<'p> Engine<'p> {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.counts.all_sent = true;
         self.again.clear();
-        self.leaves = self.workers.stop_unwanted();
+        self.leaves = self.workers.stop_unwanted() || self.workers.is_elsewhere();
     }
 
     fn is_stopped(&self) -> bool {

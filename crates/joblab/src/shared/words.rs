@@ -1,6 +1,7 @@
 //! Numbers in shared memory that one process writes while another one may read them.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
@@ -14,8 +15,8 @@ pub(crate) struct Words(Arc<Segment>);
 
 impl Words {
     /// Zeros, which take memory as they are written to.
-    pub(crate) fn zeroed(words: usize) -> io::Result<Words> {
-        Segment::zeroed(words * size_of::<AtomicU64>()).map(Arc::new).map(Words)
+    pub(crate) fn zeroed(name: &CStr, words: usize) -> io::Result<Words> {
+        Segment::called(name, words * size_of::<AtomicU64>()).map(Arc::new).map(Words)
     }
 
     /// Those that another process has made.

@@ -1,6 +1,7 @@
 //! Files of shared memory on their way between processes: many of them, none to be had, and none left.
 #![allow(unsafe_code)] // limits and namespaces of processes
 
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use joblab::{Backend, Parallel, SharedSlice};
@@ -83,40 +84,46 @@ fn one_slice_many_times_is_one_file() {
         let few = parallel.map(count, [vec![slice(1)]]).unwrap().results[0];
         let many = parallel.map(count, [vec![slice(1); 5000]]).unwrap().results[0];
         assert_eq!((few.0, many.0), (1, 5000));
-        assert_eq!(many.1, few.1, "files in the worker");
+        assert!(many.1 < few.1 + 10, "{} and {} files in the worker", few.1, many.1);
     });
 }
 
 #[test]
 fn sixty_four_workers_get_and_give_their_own() {
-    let parallel = pool(64);
-    let next = |(number, slice): (u64, SharedSlice<u64>)| {
-        std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(slice[1], number);
-        SharedSlice::from_vec(vec![number + 1; 3]).unwrap()
-    };
-    let run = parallel.map(next, (0..200).map(|number| (number, slice(number)))).unwrap();
-    for (number, slice) in (0..).zip(run.results) {
-        assert_eq!(*slice, [number + 1; 3]);
-    }
+    let name = "descriptors::sixty_four_workers_get_and_give_their_own";
+    system::in_a_process_of_its_own(name, || {
+        let parallel = pool(64);
+        let next = |(number, slice): (u64, SharedSlice<u64>)| {
+            std::thread::sleep(Duration::from_millis(20));
+            assert_eq!(slice[1], number);
+            SharedSlice::from_vec(vec![number + 1; 3]).unwrap()
+        };
+        let run = parallel.map(next, (0..200).map(|number| (number, slice(number)))).unwrap();
+        for (number, slice) in (0..).zip(run.results) {
+            assert_eq!(*slice, [number + 1; 3]);
+        }
+    });
 }
 
 #[test]
 fn full_sockets_lose_and_mix_up_nothing() {
-    let parallel = pool(2).batch_size(1).pre_dispatch(200);
-    // Just below what is sent in parts, and more than a socket holds together with the next ones.
-    let check = |(number, bytes, slice): (u64, Vec<u8>, SharedSlice<u64>)| {
-        assert_eq!((slice[0], bytes.len()), (number, 60_000));
-        if number % 20 == 0 {
-            std::thread::sleep(Duration::from_millis(10));
+    let name = "descriptors::full_sockets_lose_and_mix_up_nothing";
+    system::in_a_process_of_its_own(name, || {
+        let parallel = pool(2).batch_size(1).pre_dispatch(200);
+        // Just below what is sent in parts, and more than a socket holds together with the next ones.
+        let check = |(number, bytes, slice): (u64, Vec<u8>, SharedSlice<u64>)| {
+            assert_eq!((slice[0], bytes.len()), (number, 60_000));
+            if number % 20 == 0 {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            (bytes, slice)
+        };
+        let inputs = (0..300).map(|number| (number, vec![number as u8; 60_000], slice(number)));
+        let run = parallel.map(check, inputs).unwrap();
+        for (number, (bytes, slice)) in (0..).zip(run.results) {
+            assert_eq!((bytes[59_999], slice[0]), (number as u8, number));
         }
-        (bytes, slice)
-    };
-    let inputs = (0..300).map(|number| (number, vec![number as u8; 60_000], slice(number)));
-    let run = parallel.map(check, inputs).unwrap();
-    for (number, (bytes, slice)) in (0..).zip(run.results) {
-        assert_eq!((bytes[59_999], slice[0]), (number as u8, number));
-    }
+    });
 }
 
 #[test]
@@ -133,7 +140,9 @@ fn where_no_descriptor_is_free_there_is_an_error_and_later_an_answer() {
         // Here, where the function is known already:
         assert_eq!(parallel.map(slices, [1]).unwrap().results.len(), 1);
         let files = system::open_files();
-        let before = limit_files(3);
+        // The lowest number that is free.
+        let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+        let before = limit_files(free as u64);
         let result = parallel.map(slices, [300]);
         limit_files(before);
         let error = result.unwrap_err().to_string();

@@ -162,7 +162,8 @@ fn panics_and_shared_results_before_a_crash_are_told_as_they_were() {
     }
     let tasks = (0..6).map(|n| delayed(mixed, n));
     let outcomes: Vec<_> = pool(1).batch_size(6).iter(tasks).unwrap().collect();
-    let words: Vec<_> = outcomes.iter().map(|one| one.as_ref().err().map(ToString::to_string)).collect();
+    let words: Vec<_> =
+        outcomes.iter().map(|one| one.as_ref().err().map(ToString::to_string)).collect();
     assert!(words[0].is_none() && words[2].is_none() && words[5].is_none(), "{words:?}");
     assert!(outcomes[1].as_ref().unwrap_err().is_panic());
     let contains = |n: usize, what| words[n].as_ref().is_some_and(|words| words.contains(what));

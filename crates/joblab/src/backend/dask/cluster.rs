@@ -15,7 +15,7 @@ use crate::backend::remote::protocol::{self, JobHead};
 use crate::backend::remote::worker_main;
 use crate::error::Error;
 use crate::notebook::facts::is_evcxr;
-use crate::os::lock;
+use crate::os::{Origin, lock};
 use crate::pool::{Job, Pool, Workers};
 
 /// The cluster as its callers see it.
@@ -23,6 +23,7 @@ pub(crate) struct Cluster {
     n_jobs: usize,
     shared: Arc<Shared>,
     listener: Option<JoinHandle<()>>,
+    origin: Origin,
 }
 
 impl Cluster {
@@ -53,7 +54,7 @@ impl Cluster {
             .name("joblab-dask".to_owned())
             .spawn(move || listener.listen(&theirs))
             .map_err(|error| Error::pool(n_jobs, error))?;
-        Ok(Cluster { n_jobs, shared, listener: Some(thread) })
+        Ok(Cluster { n_jobs, shared, listener: Some(thread), origin: Origin::here() })
     }
 }
 
@@ -104,7 +105,14 @@ impl Pool for Cluster {
 }
 
 impl Workers for Cluster {
+    fn is_elsewhere(&self) -> bool {
+        self.origin.is_elsewhere()
+    }
+
     fn stop_unwanted(&self) -> bool {
+        if self.is_elsewhere() {
+            return true;
+        }
         let mut numbers = Vec::new();
         if let Ok(waiting) = &mut *lock(&self.shared.waiting) {
             waiting.retain(|number, (completion, _)| {
@@ -128,6 +136,9 @@ impl Workers for Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.is_elsewhere() {
+            return std::mem::forget(self.listener.take());
+        }
         lock(&self.shared.writer).stdin = None;
         if let Some(listener) = self.listener.take() {
             // A panic in there has been printed; there is nothing left to tidy up.

@@ -3,6 +3,7 @@
 # On the workers: what they are given, and the processes that run the Rust code there.
 
 import collections
+import contextlib
 import hashlib
 import os
 import platform
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 from distributed import get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -21,6 +23,8 @@ HOST = "import ctypes, sys; ctypes.CDLL(sys.argv[1])[sys.argv[2]](None)"
 
 # As many files as one message may have (SCM_MAX_FD of Linux).
 MOST_FILES = 253
+# How long processes may take to drop their states, in seconds.
+FINISH_WITHIN = 5
 
 
 class Asset(WorkerPlugin):
@@ -87,6 +91,11 @@ class Pool(WorkerPlugin):
         self.ahead = 0 if machine == self.clock[0] else self.clock[1] - zero
 
     def teardown(self, worker):
+        for process in self.idle:
+            process.finish()
+        last = time.monotonic() + FINISH_WITHIN
+        for process in self.idle:
+            process.wait(last - time.monotonic())
         for process in [*self.idle, *self.running.values()]:
             process.end()
 
@@ -147,6 +156,7 @@ class Process:
                 command, stdin=theirs, stderr=subprocess.PIPE, env=environment
             )
         self.pid = self.child.pid
+        threading.Thread(target=self.watch, daemon=True).start()
         self.last_words = collections.deque(maxlen=5)
         self.listener = threading.Thread(target=self.listen, daemon=True)
         self.listener.start()
@@ -156,6 +166,12 @@ class Process:
             self.listener.join(1)
             words = b"".join(self.last_words).decode(errors="replace").strip()
             raise CannotRun(f"the program ended before it was ready: {words}")
+
+    def watch(self):
+        """Has whoever reads find the end of it, though others that a task started hold the socket open."""
+        self.child.wait()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
 
     def listen(self):
         """Passes on what is printed to standard error, and keeps the end of it."""
@@ -200,6 +216,17 @@ class Process:
     def path_of(self, image):
         # The file has no identity here that the crate's process could know.
         return b"\0" + os.fsencode(self.pool.asset(image).path)
+
+    def finish(self):
+        """Has it drop its state, if it has one, and end."""
+        if self.has_state:
+            with contextlib.suppress(OSError):
+                self.socket.sendall(frame(FINISH, b""))
+
+    def wait(self, seconds):
+        if self.has_state:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(max(seconds, 0))
 
     def end(self):
         """Makes sure that it has ended; the status as wait(2) has it."""

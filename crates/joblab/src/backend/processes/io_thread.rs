@@ -14,9 +14,14 @@ use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
 use crate::batch::{self, Progress, RemoteWorker, Reply};
 use crate::error::Error;
+use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
 use crate::os::{self, Interest, cpu_count, lock};
 
+/// How long workers may take to drop their states.
+const FINISH: Duration = Duration::from_secs(5);
+/// So often is looked for what no file tells of.
+const TICK: Duration = Duration::from_millis(50);
 /// So often is a batch given to another worker whose one died before it began.
 const IN_VAIN: u32 = 2;
 
@@ -59,6 +64,7 @@ enum Ready {
     Woken,
     Kernel,
     Socket(usize),
+    Ended(usize),
     Stdout(usize),
     Stderr(usize),
 }
@@ -81,7 +87,7 @@ impl IoThread<'_> {
                 // Nothing can be done without waiting: the callers learn that the pool is lost.
                 Err(_) => return,
             };
-            let mut gone = Vec::new();
+            let mut gone: Vec<(usize, String)> = Vec::new();
             for source in sources {
                 match source {
                     // The notebook's kernel is gone, and the cell that runs would only find out at
@@ -98,13 +104,50 @@ impl IoThread<'_> {
                             gone.push((place, how));
                         }
                     }
+                    Ready::Ended(place) if gone.iter().any(|(other, _)| *other == place) => {}
+                    Ready::Ended(place) => gone.push((place, self.workers[place].read_the_last())),
                 }
             }
+            for (place, worker) in self.workers.iter_mut().enumerate() {
+                if worker.has_ended() && !gone.iter().any(|(other, _)| *other == place) {
+                    gone.push((place, worker.read_the_last()));
+                }
+            }
+            gone.sort_unstable_by_key(|(place, _)| *place);
             // From the last to the first, so that the places before stay what they are.
             for (place, how) in gone.into_iter().rev() {
                 self.remove_worker(place, &End::Died(how));
             }
             self.stop_overdue();
+        }
+        self.finish(&mut woken);
+    }
+
+    /// Lets workers drop their states, and ends all others at once.
+    fn finish(&mut self, woken: &mut UnixStream) {
+        self.workers.retain_mut(WorkerHandle::finish);
+        let since = Moment::now();
+        while !self.workers.is_empty() && since.elapsed() < FINISH {
+            let left = FINISH.saturating_sub(since.elapsed());
+            let Ok(sources) = self.wait(woken, Some(left.min(TICK))) else { return };
+            for source in sources {
+                match source {
+                    Ready::Kernel => os::exit_now(0),
+                    Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
+                    Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
+                    Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
+                    // Nothing but its end is to come.
+                    Ready::Socket(_) | Ready::Ended(_) => {}
+                }
+            }
+            self.workers.retain_mut(|worker| {
+                worker.write();
+                let goes_on = worker.goes_on();
+                if !goes_on {
+                    worker.end();
+                }
+                goes_on
+            });
         }
     }
 
@@ -175,6 +218,10 @@ impl IoThread<'_> {
                 if worker.waits_for_room() { Interest::ReadAndWrite } else { Interest::Read };
             sources.push(Ready::Socket(place));
             files.push((worker.socket().as_fd(), interest));
+            if let Some(file) = worker.ended() {
+                sources.push(Ready::Ended(place));
+                files.push((file, Interest::Read));
+            }
             for (source, file) in [
                 (Ready::Stdout(place), worker.stdout.file()),
                 (Ready::Stderr(place), worker.stderr.file()),
@@ -222,12 +269,14 @@ impl IoThread<'_> {
         }
     }
 
-    /// How long until the first worker has to be stopped, or written to again.
+    /// How long until the first worker has to be stopped, or written to again, or asked whether it
+    /// has ended.
     fn next_overdue(&mut self) -> Option<Duration> {
         let left = |worker: &mut WorkerHandle| worker.time_left().map(|(left, _)| left);
         let late = self.workers.iter_mut().filter_map(left).min();
         let again = self.workers.iter().filter_map(WorkerHandle::tries_again_in).min();
-        late.into_iter().chain(again).min()
+        let is_silent = self.workers.iter().any(|worker| worker.ended().is_none());
+        late.into_iter().chain(again).chain(is_silent.then_some(TICK)).min()
     }
 
     /// Stops workers that went on too long with a task.

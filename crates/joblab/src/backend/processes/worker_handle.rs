@@ -70,6 +70,8 @@ impl Outgoing {
 pub(super) struct WorkerHandle {
     pub(super) number: usize,
     child: Child,
+    /// Can be read from when the process has ended.
+    ended: Option<OwnedFd>,
     decoder: Decoder<Socket>,
     /// The files of the next reply.
     files: Files,
@@ -139,6 +141,7 @@ impl WorkerHandle {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| error.to_string())?;
+        let ended = os::end_of(child.id());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let streams = (|| -> io::Result<_> {
             ours.set_nonblocking(true)?;
@@ -150,6 +153,7 @@ impl WorkerHandle {
             Ok((stdout, stderr)) => Ok(WorkerHandle {
                 number,
                 child,
+                ended,
                 decoder: Decoder::new(Socket::new(ours)),
                 files: Vec::new(),
                 is_choked: false,
@@ -180,6 +184,21 @@ impl WorkerHandle {
 
     pub(super) fn socket(&self) -> &UnixStream {
         self.decoder.get_ref().stream()
+    }
+
+    /// What can be read from when the process has ended, where the system has that.
+    pub(super) fn ended(&self) -> Option<BorrowedFd<'_>> {
+        self.ended.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether the process has ended, where [`ended`](Self::ended) cannot tell.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.ended.is_none() && !self.goes_on()
+    }
+
+    /// Whether the process has not ended, as the system says when it is asked.
+    pub(super) fn goes_on(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Whether it can be written to as soon as the socket has room.
@@ -297,8 +316,23 @@ impl WorkerHandle {
         }
     }
 
+    /// Reads and passes on what came in before the process ended, and says how that was. Others that
+    /// a task has started may hold its socket open.
+    pub(super) fn read_the_last(&mut self) -> String {
+        match self.read_until(|_| false) {
+            Ok(()) => self.end(),
+            Err(how) => how,
+        }
+    }
+
     /// Reads and passes on all answers that have come in. The error says how the process ended.
     pub(super) fn read(&mut self) -> Result<(), String> {
+        // What comes later is told of later: asking for it would cost as much as an answer.
+        self.read_until(Decoder::is_drained)
+    }
+
+    /// Does so until there is nothing more, or that is enough.
+    fn read_until(&mut self, is_enough: impl Fn(&Decoder<Socket>) -> bool) -> Result<(), String> {
         let mut messages = Vec::new();
         let end = loop {
             match self.decoder.next() {
@@ -316,8 +350,7 @@ impl WorkerHandle {
                 }
                 Err(broken) => break Some(broken),
             }
-            // What comes later is told of later: asking for it would cost as much as an answer.
-            if self.decoder.is_drained() {
+            if is_enough(&self.decoder) {
                 break None;
             }
         };
@@ -404,6 +437,17 @@ impl WorkerHandle {
         }
         let since = self.unwanted_since.get_or_insert_with(Moment::now);
         Some((GRACE.saturating_sub(since.elapsed()), Why::Unwanted))
+    }
+
+    /// Has the worker drop its state and end, where it has one and is not busy. False where there is
+    /// nothing to wait for.
+    pub(super) fn finish(&mut self) -> bool {
+        let finishes = self.is_state_sent && self.batches.is_empty();
+        if finishes {
+            self.send(Arc::new(framing::frame(Kind::Finish, &[])));
+            self.write();
+        }
+        finishes
     }
 
     /// Ends a worker that is not to be trusted any more.

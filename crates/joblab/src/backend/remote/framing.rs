@@ -35,26 +35,28 @@ pub(crate) enum Kind {
     Files = 8,
     /// To the worker: the one file that came with the frame before is for what it [notes](crate::batch).
     Journal = 9,
+    /// To the worker: drop the state, and end.
+    Finish = 10,
 
     // Between the bridge to Dask and us, beside Hello (the cluster is there, and how large it is),
     // Image, State and Reply:
     /// To the bridge: a batch, and what is to be known of it there.
-    Job = 10,
+    Job = 11,
     /// To the bridge: the numbers of batches that are not wanted any more.
-    Cancel = 11,
+    Cancel = 12,
     /// To the bridge: the numbers of shared memory that is gone.
-    Forget = 12,
+    Forget = 13,
     /// From the bridge, its last word: why there is no cluster.
-    Refused = 13,
+    Refused = 14,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 13] = {
-        use Kind::{Batch, Cancel, Files, Forget, Hello, Image};
+    pub(super) const ALL: [Kind; 14] = {
+        use Kind::{Batch, Cancel, Files, Finish, Forget, Hello, Image};
         use Kind::{Job, Journal, Part, Refused, Reply, State, Taken};
         [
-            Hello, Image, Batch, Reply, State, Taken, Part, Files, Journal, Job, Cancel, Forget,
-            Refused,
+            Hello, Image, Batch, Reply, State, Taken, Part, Files, Journal, Finish, Job, Cancel,
+            Forget, Refused,
         ]
     };
 

@@ -6,7 +6,9 @@ use std::ffi::c_void;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use std::{mem, thread};
 
 use super::framing::{self, Broken, Decoder, Kind};
@@ -70,11 +72,31 @@ fn be_a_worker() -> ! {
         })?;
         Ok(ours)
     };
-    match start().and_then(|socket| os::wait(&[(socket.as_fd(), Interest::HangUp)], None)) {
-        Ok(_) => os::exit_now(0),
+    let parent = parent_id();
+    match start().and_then(|socket| wait_for_end(&socket, parent)) {
+        Ok(()) => os::exit_now(0),
         Err(_) => os::exit_now(FAILED),
     }
 }
+
+/// Waits until the parent is gone: it, and not a copy of it (fork(2)) that holds the other end of the
+/// socket too.
+fn wait_for_end(socket: &UnixStream, parent: u32) -> io::Result<()> {
+    let end = os::end_of(parent);
+    let mut files = vec![(socket.as_fd(), Interest::HangUp)];
+    files.extend(end.as_ref().map(|end| (end.as_fd(), Interest::Read)));
+    // Where there is no file that tells, somebody else is the parent then.
+    let tick = end.is_none().then_some(TICK);
+    while parent_id() == parent {
+        if os::wait(&files, tick)?.contains(&true) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// So often is looked for the parent where no file tells of its end.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The status with which std ends a process whose main thread panicked.
 const FAILED: i32 = 101;
@@ -129,6 +151,15 @@ fn answer_tasks(socket: UnixStream) -> io::Result<()> {
             Ok(Some((Kind::Files, body))) => {
                 let some = decoder.get_mut().0.take_files(&body);
                 files.extend(some.ok_or(io::ErrorKind::InvalidData)?);
+            }
+            Ok(Some((Kind::Finish, _))) => {
+                let state = mem::replace(&mut worker.state, Err(String::new()));
+                // A panic is printed, and nobody is left who could be told otherwise.
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+                    mem::forget(payload);
+                }
+                let _ = io::stdout().flush();
+                return Ok(());
             }
             // What is left of an argument that was not read to its end.
             Ok(Some((Kind::Part, _))) => files.clear(),
