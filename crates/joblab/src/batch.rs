@@ -6,6 +6,7 @@
 
 mod completion;
 mod function;
+mod journal;
 mod nesting;
 mod recorder;
 mod state;
@@ -18,8 +19,9 @@ pub(crate) use self::completion::{
 pub(crate) use self::function::{
     Fallible, Function, InWorker, PackedState, call_trampoline, make_state,
 };
+pub(crate) use self::journal::{Journal, JournalReader, Progress};
 pub(crate) use self::nesting::{MAX_DEPTH, Nesting};
 pub(crate) use self::recorder::{Failure, Recorder, Rules, run_each};
 pub(crate) use self::state::{State, Stateful};
 pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run};
-pub(crate) use self::written::{Incoming, ResultReader};
+pub(crate) use self::written::{Incoming, ResultReader, message_of, without_first};

@@ -106,6 +106,12 @@ impl Error {
         Error::refused(None, &what, reason.into(), "")
     }
 
+    pub(crate) fn forked() -> Self {
+        let message = "this process is a fork of the one that started the pool, and the workers are \
+                       not there for it: make a new Parallel behind the fork";
+        Error::new(Kind::Other, None, message.to_owned())
+    }
+
     pub(crate) fn no_workers() -> Self {
         let message = "the pool has no workers: n_workers must be at least 1".to_owned();
         Error::new(Kind::Invalid, None, message)
@@ -214,6 +220,12 @@ impl Error {
              The pool replaces the worker and can be used again"
         );
         Error::new(Kind::Death, Some(tasks.start), message)
+    }
+
+    /// For a task that travelled with one whose worker has died, where nobody knows how far it came.
+    pub(crate) fn died_with(index: usize, of_the_batch: &str) -> Self {
+        let message = format!("task {index} may have run, or not: {of_the_batch}");
+        Error::new(Kind::Death, Some(index), message)
     }
 
     pub(crate) fn task_timeout(index: usize, limit: Duration, end: &str) -> Self {

@@ -5,19 +5,29 @@
 
 mod cpus;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod linux;
 mod lock;
 #[cfg(target_os = "macos")]
 mod macos;
 mod names;
+mod origin;
 pub(crate) mod process_wide;
+#[cfg(target_os = "linux")]
+mod processes;
 mod spin;
 mod unix;
 
 pub use self::cpus::cpu_count;
+#[cfg(target_os = "linux")]
+pub(crate) use self::descriptors::{MOST_FILES, Received, receive, send};
 pub(crate) use self::lock::lock;
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
+pub(crate) use self::origin::Origin;
 pub(crate) use self::process_wide::process_wide;
+#[cfg(target_os = "linux")]
+pub(crate) use self::processes::{end_of, longest_file};
 pub(crate) use self::spin::spin;
 #[cfg(target_os = "linux")]
 pub(crate) use self::unix::{

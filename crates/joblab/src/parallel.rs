@@ -284,7 +284,7 @@ impl Parallel {
             &self.workers,
             |n_jobs| self.choice.start(n_jobs),
             &CALLER,
-            |workers| workers.n_workers(),
+            |workers| available(workers),
         )
     }
 
@@ -300,7 +300,7 @@ impl Parallel {
             workers,
             |n_jobs| self.choice.start_shared(n_jobs),
             &CALLER,
-            |workers| workers.n_workers(),
+            |workers| available(workers.as_workers()),
         )
     }
 
@@ -309,7 +309,7 @@ impl Parallel {
         workers: &'p OnceLock<Box<W>>,
         start: impl FnOnce(usize) -> Result<Box<W>, Error>,
         caller: &'p W,
-        n_workers: impl FnOnce(&W) -> usize,
+        n_workers: impl FnOnce(&W) -> Result<usize, Error>,
     ) -> Result<(&'p W, Nesting), Error> {
         let here = self.check()?;
         let address = std::ptr::from_ref(self) as usize;
@@ -321,7 +321,7 @@ impl Parallel {
             let _ = workers.set(start(self.n_jobs_at(&here)?)?);
         }
         let workers = &**workers.get().expect("set above");
-        match n_workers(workers) {
+        match n_workers(workers)? {
             0 => Err(Error::no_workers()),
             n_workers => Ok((workers, here.inside(address, n_workers))),
         }
@@ -336,6 +336,14 @@ impl Parallel {
         }
         Ok(here)
     }
+}
+
+/// How many workers there are.
+///
+/// # Errors
+/// Where they are those of another process.
+fn available(workers: &dyn Workers) -> Result<usize, Error> {
+    if workers.is_elsewhere() { Err(Error::forked()) } else { Ok(workers.n_workers()) }
 }
 
 /// Calls of tasks, as pairs of function and argument.

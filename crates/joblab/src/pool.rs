@@ -95,6 +95,11 @@ pub(crate) trait Workers: Pool {
         false
     }
 
+    /// Whether this process is a fork of the one that started the workers: they are not there for it.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Whether tasks run in this process. A worker elsewhere may die, and take tasks along.
     fn shares_memory(&self) -> bool {
         true

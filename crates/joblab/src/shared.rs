@@ -5,9 +5,12 @@ mod array;
 mod attachments;
 mod segment;
 mod slice;
+mod words;
 
 pub(crate) use self::attachments::{
-    Attached, Attachments, TakenFiles, collecting, take_file, with_taken_files,
+    Attached, Attachments, Files, add_files, attached_from, collecting, with_attachments,
+    with_files,
 };
 pub(crate) use self::segment::Segment;
 pub use self::slice::{Part, SharedSlice, Whole};
+pub(crate) use self::words::Words;

@@ -8,4 +8,5 @@ pub(super) mod output;
 pub(super) mod packing;
 pub(super) mod printer;
 pub(super) mod protocol;
+pub(super) mod socket;
 pub(super) mod worker_main;

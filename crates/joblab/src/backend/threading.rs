@@ -10,11 +10,14 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use self::queue::{Queue, Work};
 use crate::error::Error;
+use crate::os::Origin;
 use crate::pool::{InScope, Job, Pool, SharedMemory, Workers};
 
 pub(super) struct Threads {
-    pool: ThreadPool,
+    /// None when it is dropped.
+    pool: Option<ThreadPool>,
     queue: Arc<Queue>,
+    origin: Origin,
 }
 
 impl Threads {
@@ -24,20 +27,25 @@ impl Threads {
             .thread_name(|worker| format!("worker-{worker}"))
             .build()
             .map_err(|reason| Error::pool(n_jobs, reason))?;
-        Ok(Threads { pool, queue: Arc::new(Queue::new(n_jobs)) })
+        let queue = Arc::new(Queue::new(n_jobs));
+        Ok(Threads { pool: Some(pool), queue, origin: Origin::here() })
     }
 
     fn hand_over(&self, work: Work) {
         if self.queue.push(work) {
             let queue = Arc::clone(&self.queue);
-            self.pool.spawn_fifo(move || queue.visit());
+            self.pool().spawn_fifo(move || queue.visit());
         }
+    }
+
+    fn pool(&self) -> &ThreadPool {
+        self.pool.as_ref().expect("it is there until the drop")
     }
 }
 
 impl Pool for Threads {
     fn n_workers(&self) -> usize {
-        self.pool.current_num_threads()
+        self.pool().current_num_threads()
     }
 
     /// Waking a thread takes some microseconds.
@@ -51,7 +59,20 @@ impl Pool for Threads {
     }
 }
 
-impl Workers for Threads {}
+impl Workers for Threads {
+    fn is_elsewhere(&self) -> bool {
+        self.origin.is_elsewhere()
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if self.origin.is_elsewhere() {
+            // Locks in it may be held by threads that are not there.
+            std::mem::forget(self.pool.take());
+        }
+    }
+}
 
 impl SharedMemory for Threads {
     fn scope<'scope>(&self, call: InScope<'_, 'scope>) {

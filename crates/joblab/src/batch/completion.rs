@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::recorder::{Outcomes, Rules};
 use crate::error::Error;
 use crate::os::MAIN_THREAD;
-use crate::shared::TakenFiles;
+use crate::shared::Files;
 
 /// What a call waits for.
 pub(crate) enum Event {
@@ -27,6 +27,9 @@ pub(crate) enum Ended {
     Here(Finished),
     /// In another one, whose message has not been read.
     Elsewhere(Reply),
+    /// In another one, which has died. The reply was made of what is known of it, and is about the
+    /// first `ended` tasks; the error is that of the next one, which was running.
+    Died { ended: usize, reply: Reply, error: Option<Error> },
 }
 
 /// The results of a batch's tasks: a `vec::IntoIter` of their type.
@@ -64,7 +67,7 @@ pub(crate) struct Reply {
     /// Where in it the outcomes begin.
     pub(crate) outcomes: usize,
     /// The files of the shared memory that is in it.
-    pub(crate) taken: TakenFiles,
+    pub(crate) files: Files,
 }
 
 /// What all batches of a call have in common.
@@ -113,6 +116,17 @@ impl Completion {
     /// A worker in another process has answered.
     pub(crate) fn replied(mut self, reply: Reply) {
         self.tell(Ok(Ended::Elsewhere(reply)));
+    }
+
+    /// A worker in another process has died: see [`Ended::Died`].
+    pub(crate) fn died(mut self, ended: usize, reply: Reply, error: Option<Error>) {
+        self.tell(Ok(Ended::Died { ended, reply, error }));
+    }
+
+    /// Parts with the tasks from the given one on, for which somebody else is to tell then.
+    pub(crate) fn split_off(&mut self, first: usize) -> Completion {
+        let tasks = first..std::mem::replace(&mut self.tasks.end, first);
+        Completion { tasks, events: self.events.clone(), call: Arc::clone(&self.call) }
     }
 
     /// The batch has failed as a whole.

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::{ptr, vec};
 
+use super::journal::Journal;
 use super::recorder::{Recorder, run_each};
 use super::written::{Incoming, WrittenBatch, run_each_written};
 use crate::codec::{self, Written};
@@ -39,6 +40,8 @@ pub(crate) struct InWorker {
     pub(crate) state: StateResult,
     /// The shared memory that is in the reply.
     pub(crate) attachments: Attachments,
+    /// Where it notes how far it has come, for the case that it dies.
+    pub(crate) journal: Option<Journal>,
 }
 
 /// What the tasks of a list call.
@@ -166,15 +169,16 @@ fn pointer(address: usize) -> *const c_void {
 pub(crate) unsafe fn call_trampoline<'a>(
     trampoline: usize,
     function: usize,
-    worker: &mut InWorker,
+    worker: &'a mut InWorker,
     incoming: Incoming<'a>,
     reply: &'a mut Vec<u8>,
 ) {
     // SAFETY: the caller's promise: this is the address of a trampoline.
     let trampoline: Trampoline = unsafe { std::mem::transmute(pointer(trampoline)) };
-    let InWorker { state, attachments } = worker;
+    let InWorker { state, attachments, journal } = worker;
     crate::shared::collecting(attachments, || {
-        WrittenBatch::run(incoming, reply, &mut |batch| trampoline(function, state, batch));
+        let run = &mut |batch: &mut WrittenBatch<'_>| trampoline(function, state, batch);
+        WrittenBatch::run(incoming, reply, journal.as_mut(), run);
     });
 }
 

@@ -115,6 +115,11 @@ impl<'a> Recorder<'a> {
         self.is_over = !self.keep_going;
     }
 
+    /// What the task took that has ended last.
+    pub(crate) fn last_times(&self) -> Option<TaskTimes> {
+        self.laps.last()
+    }
+
     pub(crate) fn finish(self) -> Outcomes {
         Outcomes { times: self.laps.finish(), carried: Vec::new(), failures: self.failures }
     }

@@ -1,5 +1,6 @@
 //! What a worker makes once and keeps for its tasks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 use std::{thread, vec};
@@ -42,6 +43,18 @@ impl<C: Data, S> State<C, S> {
 
     fn of_threads(&self) -> MutexGuard<'_, Vec<(ThreadId, S)>> {
         lock(&self.of_threads)
+    }
+}
+
+/// Drops the threads' states. The panic of the user's code is printed, and nothing else comes of it.
+impl<C, S> Drop for State<C, S> {
+    fn drop(&mut self) {
+        for (_, state) in lock(&self.of_threads).drain(..) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+                // It may panic in its turn.
+                std::mem::forget(payload);
+            }
+        }
     }
 }
 

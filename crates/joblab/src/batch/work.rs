@@ -146,9 +146,11 @@ fn in_parts(work: Box<dyn Portable>) -> WriteParts {
     Box::new(move |send| {
         let (mut part, mut attachments) = (Vec::with_capacity(PART), Vec::new());
         let mut writer = ArgumentWriter::without_length(Sink::sending(&mut part, send));
-        shared::collecting(&mut attachments, || work.write(&mut writer))?;
-        writer.flush().map_err(|error| error.to_string())?;
+        shared::collecting(&mut attachments, || {
+            work.write(&mut writer)?;
+            writer.flush().map_err(|error| error.to_string())
+        })?;
         drop_quietly(Box::new(work));
-        Ok(attachments)
+        Ok(())
     })
 }

@@ -7,6 +7,7 @@
 
 use std::io;
 
+use super::journal::{Journal, Noted};
 use super::recorder::{Failure, Outcomes, Recorder, Resumable, Rules, resume};
 use crate::codec::{self, Fields, PartReader, Sink, reserve_length, write_length};
 use crate::measure::{Laps, TaskTimes};
@@ -86,6 +87,7 @@ pub(crate) struct WrittenBatch<'a> {
     argument: &'a [u8],
     reply: &'a mut Vec<u8>,
     recorder: Recorder<'a>,
+    journal: Option<&'a mut Journal>,
     carried: Vec<u64>,
     /// How many bytes the running task's argument has.
     size: u64,
@@ -98,6 +100,7 @@ impl<'a> WrittenBatch<'a> {
     pub(crate) fn run(
         incoming: Incoming<'a>,
         reply: &'a mut Vec<u8>,
+        mut journal: Option<&'a mut Journal>,
         run: &mut dyn FnMut(&mut Self),
     ) {
         let mut arguments = Fields(incoming.batch);
@@ -105,12 +108,16 @@ impl<'a> WrittenBatch<'a> {
         let expected = (incoming.batch.len() / 9).min(1 << 16);
         let Some(rules) = Rules::read(&mut arguments) else { return };
         let count_at = reserve_length(reply);
+        if let Some(journal) = &mut journal {
+            journal.begin_batch(rules.keep_going);
+        }
         let mut batch = WrittenBatch {
             incoming,
             arguments,
             argument: &[],
             reply,
             recorder: Recorder::new(&rules, Laps::start_in_process(expected), None),
+            journal,
             carried: Vec::with_capacity(expected),
             size: 0,
             outcome_at: 0,
@@ -132,6 +139,9 @@ impl<'a> WrittenBatch<'a> {
             return false;
         }
         let Some(argument) = self.arguments.sized() else { return false };
+        if let Some(journal) = &mut self.journal {
+            journal.begin_task();
+        }
         self.argument = argument;
         self.size = argument.len() as u64;
         self.outcome_at = self.reply.len();
@@ -169,6 +179,20 @@ impl<'a> WrittenBatch<'a> {
         write_length(self.reply, at + 8);
         self.carried.push(self.size + (self.reply.len() - at - 16) as u64);
         self.recorder.ended(has_failed);
+        self.note();
+    }
+
+    /// Notes the outcome that the reply ends with.
+    fn note(&mut self) {
+        if let Some(journal) = &mut self.journal
+            && journal.notes()
+            && let Some(times) = self.recorder.last_times()
+            && let Some((tag, outcome)) = self.reply[self.outcome_at..].split_first_chunk()
+        {
+            // The length is known without its eight bytes.
+            let carried = self.carried.last().copied().unwrap_or_default();
+            journal.end_task(u64::from_le_bytes(*tag), &outcome[8..], times, carried);
+        }
     }
 
     /// The task has no argument, for this reason.
@@ -191,6 +215,7 @@ impl<'a> WrittenBatch<'a> {
         write_length(self.reply, length_at);
         self.carried.push(0);
         self.recorder.failed(failure);
+        self.note();
     }
 }
 
@@ -220,6 +245,41 @@ pub(super) fn run_each_written<A: Data, R: Data>(
             Err(reason) => batch.no_argument(reason),
         }
     }
+}
+
+/// Writes what a worker has noted of tasks as it would have written it in its reply.
+pub(crate) fn message_of(noted: &[Noted]) -> Vec<u8> {
+    let lost = "it has run, and its result was too large to be kept when its worker process died";
+    let lost = (NOT_CARRIED, lost.as_bytes().to_vec());
+    let mut message = (noted.len() as u64).to_le_bytes().to_vec();
+    for Noted { outcome, .. } in noted {
+        let (tag, bytes) = outcome.as_ref().unwrap_or(&lost);
+        message.extend(tag.to_le_bytes());
+        message.extend((bytes.len() as u64).to_le_bytes());
+        message.extend(bytes);
+    }
+    for Noted { times, carried, .. } in noted {
+        message.extend(times);
+        message.extend(carried.to_le_bytes());
+    }
+    message
+}
+
+/// A written batch without its first tasks. None where it has no others that could be sent again:
+/// what follows in parts is not kept.
+pub(crate) fn without_first(batch: &[u8], tasks: usize) -> Option<Vec<u8>> {
+    let mut arguments = Fields(batch);
+    let rules = Rules::read(&mut arguments)?;
+    for _ in 0..tasks {
+        arguments.sized()?;
+    }
+    if arguments.0.is_empty() || arguments.0.starts_with(&[0; 8]) {
+        return None;
+    }
+    let mut rest = Vec::with_capacity(batch.len() - tasks);
+    rules.write(&mut rest);
+    rest.extend(arguments.0);
+    Some(rest)
 }
 
 /// Reads the outcomes of a written batch.

@@ -211,13 +211,25 @@ impl<'p> Engine<'p> {
                 None => return Ok(false),
             };
             self.counts.under_way -= range.len();
-            let ended = ended.and_then(|ended| match ended {
-                BatchEnded::Here(finished) => Ok(finished),
-                BatchEnded::Elsewhere(reply) => read(tasks, &range, reply),
-            });
+            let (ended_tasks, ended, running) = match ended {
+                Ok(BatchEnded::Here(finished)) => (range, Ok(finished), None),
+                Ok(BatchEnded::Elsewhere(reply)) => {
+                    let read = read(tasks, &range, reply);
+                    (range, read, None)
+                }
+                Ok(BatchEnded::Died { ended, reply, error }) => {
+                    let (ended, running) = (range.start..range.start + ended, error);
+                    let read = read(tasks, &ended, reply);
+                    (ended.clone(), read, running.map(|error| (ended.end..range.end, error)))
+                }
+                Err(error) => (range, Err(error), None),
+            };
             match ended {
-                Ok(finished) => self.take_in(range, finished, collect),
-                Err(error) => self.take_in_failure(range, error, collect),
+                Ok(finished) => self.take_in(ended_tasks, finished, collect),
+                Err(error) => self.take_in_failure(ended_tasks, error, collect),
+            }
+            if let Some((task, error)) = running {
+                self.take_in_failure(task, error, collect);
             }
             if let Some(reporter) = &mut self.reporter {
                 reporter.report(&self.counts, &self.stopwatch);
@@ -230,6 +242,9 @@ impl<'p> Engine<'p> {
     fn check(&self) -> Result<(), Error> {
         if self.is_stopped() {
             return Ok(());
+        }
+        if self.workers.is_elsewhere() {
+            return Err(Error::forked());
         }
         if let Some(token) = &self.options.cancel_token
             && token.is_cancelled()
@@ -376,7 +391,12 @@ impl<'p> Engine<'p> {
             self.again.extend(range.rev());
         } else if !(is_retried && self.tries_again(range.start)) {
             // None may be missing where each has its own outcome.
-            let others = range.clone().skip(1).map(|index| (index, Error::lost(index)));
+            let is_death = error.is_worker_death();
+            let other = |index| match is_death {
+                true => Error::died_with(index, &error.to_string()),
+                false => Error::lost(index),
+            };
+            let others: Vec<_> = range.clone().skip(1).map(|index| (index, other(index))).collect();
             for (index, error) in iter::once((range.start, error)).chain(others) {
                 self.settle(index);
                 collect.task(index, Err(error), false);
@@ -409,7 +429,7 @@ impl<'p> Engine<'p> {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.counts.all_sent = true;
         self.again.clear();
-        self.leaves = self.workers.stop_unwanted();
+        self.leaves = self.workers.stop_unwanted() || self.workers.is_elsewhere();
     }
 
     fn is_stopped(&self) -> bool {
@@ -451,7 +471,7 @@ fn pull(
 fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Finished, Error> {
     let worker = reply.worker;
     let message = &reply.message[reply.outcomes..];
-    let outcomes = shared::with_taken_files(worker.pid, reply.taken, || {
+    let outcomes = shared::with_files(reply.files, || {
         ResultReader::read(message, &mut |reader| tasks.read(reader))
     });
     let results = tasks.take_read();

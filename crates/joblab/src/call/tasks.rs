@@ -8,6 +8,7 @@ use crate::batch::{self, Batch, Completion, Function, Portable, ResultReader, Re
 use crate::codec::{self, Sink, Written};
 use crate::error::Error;
 use crate::pool::{Job, Spawn, Workers};
+use crate::shared;
 use crate::task::Data;
 
 /// The typed part of a call: where batches come from, one after the other.
@@ -237,7 +238,9 @@ where
         task: &KeptTask,
         completion: &mut Option<Completion>,
     ) -> Result<(), Error> {
-        let argument = codec::read(&task.argument.bytes).map_err(|reason| task.refused(reason))?;
+        let Written { bytes, attachments } = &task.argument;
+        let argument = shared::with_attachments(attachments, || codec::read(bytes))
+            .map_err(|reason| task.refused(reason))?;
         let batch = Self::batch(self.functions[task.function].clone(), vec![argument]);
         submit(self.workers, batch, completion)
     }

@@ -4,7 +4,6 @@
 use std::io::{self, ErrorKind, Write};
 
 use super::fields::{reserve_length, write_length};
-use crate::shared::Attachments;
 
 /// The size of a part: large against what it costs to send one, and small enough for the allocator to
 /// give the same memory again. Memory that is touched for the first time costs more than all else.
@@ -13,9 +12,8 @@ pub(crate) const PART: usize = 1 << 16;
 /// Takes a part to the worker.
 pub(crate) type SendPart<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
-/// Writes an argument that is larger than a part, and gives the shared memory that is in it. The
-/// error says why it cannot be carried.
-pub(crate) type WriteParts = Box<dyn FnOnce(&mut SendPart<'_>) -> Result<Attachments, String>>;
+/// Writes an argument that is larger than a part. The error says why it cannot be carried.
+pub(crate) type WriteParts = Box<dyn FnOnce(&mut SendPart<'_>) -> Result<(), String>>;
 
 /// Where values are written: into bytes, as many as may be.
 pub(crate) struct Sink<'a> {

@@ -108,6 +108,11 @@ impl Laps {
         }
     }
 
+    /// The last task that has ended; its CPU time may not be read yet.
+    pub(crate) fn last(&self) -> Option<TaskTimes> {
+        self.laps.last().copied()
+    }
+
     /// How many tasks have ended.
     pub(crate) fn count(&self) -> usize {
         self.laps.len()

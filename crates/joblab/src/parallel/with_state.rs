@@ -21,6 +21,12 @@ impl Parallel {
     /// what that returns for all of its tasks: a loaded model, a connection, a table that is sent once
     /// to a worker and not once with each task.
     ///
+    /// States are dropped when the pool ends: those of threads when this is dropped, in the thread that
+    /// does so; those of processes in their processes, which this waits for, but not for longer than
+    /// five seconds. A process that still runs a task nobody waits for, or that is stopped or dies, drops
+    /// nothing, and so does one whose program ends with the pool still there. What panics in a drop
+    /// is printed, and nothing else comes of it.
+    ///
     /// ```
     /// # use joblab::{Backend, Parallel};
     /// let words = vec!["thread".to_owned(), "process".to_owned()];

@@ -2,11 +2,11 @@
 //! found there.
 //!
 //! What writes a message collects the segments that are in it, and keeps them until the message is
-//! answered. The other process finds them by process and descriptor, in `/proc` (proc(5)).
+//! answered. Their files go along with it, each once, and the message has their places among those.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::segment::Segment;
 use crate::os::process_wide;
 
-/// The segments of a message.
+/// The segments of a message, each once.
 pub(crate) type Attachments = Vec<Attached>;
 
 /// A segment in a message.
@@ -22,22 +22,29 @@ pub(crate) type Attachments = Vec<Attached>;
 pub(crate) struct Attached {
     pub(crate) segment: Arc<Segment>,
     /// The bytes of it that the other process may write to, so that a copy of them will not do.
-    pub(crate) written: Option<Range<usize>>,
+    pub(crate) written: Vec<Range<usize>>,
 }
 
-/// Files that were taken over from another process, by their descriptor there.
-pub(crate) type TakenFiles = Vec<(i32, OwnedFd)>;
+/// The files that came with a message, but for those that could not be had.
+pub(crate) type Files = Vec<Option<OwnedFd>>;
+
+/// Shared memory of a message that is being read.
+enum Incoming {
+    /// Nobody has asked for it yet.
+    File(OwnedFd),
+    Mapped(Arc<Segment>),
+    Missing,
+}
 
 /// What is known of the message that this thread writes, and of the one that it reads: arguments of
 /// `attach` and `receive`, which serde's traits have no room for. Set only as long as one call of
-/// `collecting` or `with_taken_files` lasts.
+/// `collecting`, `with_files` or `with_attachments` lasts.
 struct Context {
     attached: Option<Attachments>,
-    pid: u32,
-    taken: TakenFiles,
-    /// What has been read of it that may be written to, by the descriptor there. None where no message
-    /// is read.
-    written: Option<Vec<(i32, Range<usize>)>>,
+    /// None where no message is read.
+    incoming: Option<Vec<Incoming>>,
+    /// What has been read of it that may be written to, by place.
+    written: Vec<(usize, Range<usize>)>,
 }
 
 type WithContext = fn(&mut dyn FnMut(&mut Context));
@@ -49,7 +56,7 @@ process_wide! {
 }
 
 fn with_context_here(use_it: &mut dyn FnMut(&mut Context)) {
-    const NONE: Context = Context { attached: None, pid: 0, taken: Vec::new(), written: None };
+    const NONE: Context = Context { attached: None, incoming: None, written: Vec::new() };
     thread_local!(static CONTEXT: RefCell<Context> = const { RefCell::new(NONE) });
     CONTEXT.with_borrow_mut(use_it);
 }
@@ -69,44 +76,75 @@ fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
 
 /// Calls `write`, and appends the segments that it attaches to `attachments`.
 pub(crate) fn collecting<T>(attachments: &mut Attachments, write: impl FnOnce() -> T) -> T {
-    let before = with_context(|context| context.attached.replace(Vec::new()));
+    let known = mem::take(attachments);
+    let before = with_context(|context| context.attached.replace(known));
     let written = write();
-    let attached = with_context(|context| std::mem::replace(&mut context.attached, before));
-    attachments.extend(attached.unwrap_or_default());
+    let attached = with_context(|context| mem::replace(&mut context.attached, before));
+    *attachments = attached.unwrap_or_default();
     written
 }
 
-/// Attaches a segment to the message that this thread writes, and tells how it is found. `written`
+/// What has been attached to the message that this thread writes, from the place `first` on.
+pub(crate) fn attached_from(first: usize) -> Attachments {
+    with_context(|context| {
+        let attached = context.attached.as_ref().and_then(|attached| attached.get(first..));
+        attached.unwrap_or_default().to_vec()
+    })
+}
+
+/// Attaches a segment to the message that this thread writes, and gives its place there. `written`
 /// are the bytes that the reader may write to. The error is one of use.
 pub(crate) fn attach(
     segment: &Arc<Segment>,
     written: Option<Range<usize>>,
-) -> Result<(u32, i32), &'static str> {
+) -> Result<usize, &'static str> {
     with_context(|context| {
         let attached = context.attached.as_mut().ok_or("shared memory travels only to workers")?;
-        let is_again = |bytes: &Range<usize>| {
-            attached
-                .iter()
-                .filter(|other| Arc::ptr_eq(&other.segment, segment))
-                .any(|other| other.written.as_ref().is_some_and(|other| overlap(bytes, other)))
-        };
-        if written.as_ref().is_some_and(is_again) {
-            return Err(TWICE);
+        let is_it = |known: &Attached| Arc::ptr_eq(&known.segment, segment);
+        let place = attached.iter().position(is_it).unwrap_or_else(|| {
+            let segment = Arc::clone(segment);
+            attached.push(Attached { segment, written: Vec::new() });
+            attached.len() - 1
+        });
+        if let Some(bytes) = written {
+            let before = &mut attached[place].written;
+            if before.iter().any(|other| overlap(&bytes, other)) {
+                return Err(TWICE);
+            }
+            before.push(bytes);
         }
-        attached.push(Attached { segment: Arc::clone(segment), written });
-        Ok((std::process::id(), segment.descriptor()))
+        Ok(place)
     })
 }
 
-/// Calls `read` for a message of the process `pid`, some of whose files were taken over.
-pub(crate) fn with_taken_files<T>(pid: u32, taken: TakenFiles, read: impl FnOnce() -> T) -> T {
-    let mut incoming = (pid, taken, Some(Vec::new()));
+/// Calls `read` for a message that came with these files.
+pub(crate) fn with_files<T>(files: Files, read: impl FnOnce() -> T) -> T {
+    with_incoming(files.into_iter().map(incoming).collect(), read)
+}
+
+/// Calls `read` for a message that was written in this process, and never left it.
+pub(crate) fn with_attachments<T>(attachments: &[Attached], read: impl FnOnce() -> T) -> T {
+    let mapped = |attached: &Attached| Incoming::Mapped(Arc::clone(&attached.segment));
+    with_incoming(attachments.iter().map(mapped).collect(), read)
+}
+
+/// Adds files that came with a part of the message that is being read.
+pub(crate) fn add_files(files: Files) {
+    with_context(|context| {
+        context.incoming.get_or_insert_default().extend(files.into_iter().map(incoming));
+    });
+}
+
+fn incoming(file: Option<OwnedFd>) -> Incoming {
+    file.map_or(Incoming::Missing, Incoming::File)
+}
+
+fn with_incoming<T>(incoming: Vec<Incoming>, read: impl FnOnce() -> T) -> T {
+    let mut other = (Some(incoming), Vec::new());
     let mut exchange = || {
         with_context(|context| {
-            let Context { pid, taken, written, .. } = context;
-            std::mem::swap(pid, &mut incoming.0);
-            std::mem::swap(taken, &mut incoming.1);
-            std::mem::swap(written, &mut incoming.2);
+            mem::swap(&mut context.incoming, &mut other.0);
+            mem::swap(&mut context.written, &mut other.1);
         });
     };
     exchange();
@@ -118,26 +156,30 @@ pub(crate) fn with_taken_files<T>(pid: u32, taken: TakenFiles, read: impl FnOnce
 /// Maps a segment of the message that this thread reads. `written` are the bytes that may be written
 /// to.
 pub(crate) fn receive(
-    (pid, descriptor): (u32, i32),
+    place: usize,
     bytes: usize,
     written: Option<Range<usize>>,
-) -> io::Result<Segment> {
-    let taken = with_context(|context| {
-        if let (Some(range), Some(seen)) = (written, &mut context.written) {
-            if seen.iter().any(|(of, other)| *of == descriptor && overlap(&range, other)) {
+) -> io::Result<Arc<Segment>> {
+    with_context(|context| {
+        let known = context.incoming.as_mut().and_then(|incoming| incoming.get_mut(place));
+        let known = known.ok_or_else(|| io::Error::other("it was not handed over"))?;
+        if let Some(range) = written {
+            let is_again =
+                |(of, other): &(usize, Range<usize>)| *of == place && overlap(&range, other);
+            if context.written.iter().any(is_again) {
                 return Err(io::Error::other(TWICE));
             }
-            seen.push((descriptor, range));
+            context.written.push((place, range));
         }
-        let is_it = |(number, _): &&(i32, OwnedFd)| context.pid == pid && *number == descriptor;
-        Ok(context.taken.iter().find(is_it).map(|(_, file)| file.try_clone()))
-    });
-    let file = taken?.unwrap_or_else(|| take_file(pid, descriptor))?;
-    Segment::open(file, bytes)
-}
-
-/// Takes over a file of another process.
-pub(crate) fn take_file(pid: u32, descriptor: i32) -> io::Result<OwnedFd> {
-    let path = format!("/proc/{pid}/fd/{descriptor}");
-    Ok(File::options().read(true).write(true).open(path)?.into())
+        let segment = match mem::replace(known, Incoming::Missing) {
+            Incoming::File(file) => Arc::new(Segment::open(file, bytes)?),
+            Incoming::Mapped(segment) => segment,
+            Incoming::Missing => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        };
+        if segment.bytes() < bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        *known = Incoming::Mapped(Arc::clone(&segment));
+        Ok(segment)
+    })
 }

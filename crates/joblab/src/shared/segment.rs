@@ -2,9 +2,10 @@
 //! process that has it (memfd_create(2)).
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 /// A mapped piece of shared memory.
@@ -24,15 +25,22 @@ unsafe impl Sync for Segment {}
 impl Segment {
     /// Zeroed memory, taken page by page as it is written to.
     pub(crate) fn zeroed(bytes: usize) -> io::Result<Segment> {
+        Segment::called(c"joblab", bytes)
+    }
+
+    /// The same with another name for whoever looks at the open files of a process.
+    pub(crate) fn called(name: &CStr, bytes: usize) -> io::Result<Segment> {
         #[cfg(target_os = "linux")]
-        let file = without_name()?;
+        let file = without_name(name)?;
         #[cfg(not(target_os = "linux"))]
-        let file = with_its_name_removed()?;
+        let (_, file) = (name, with_its_name_removed()?);
         Segment::zeros_of(file, bytes)
     }
 
     fn zeros_of(file: OwnedFd, bytes: usize) -> io::Result<Segment> {
         let file = File::from(file);
+        #[cfg(target_os = "linux")]
+        check_length(bytes as u64)?;
         file.set_len(bytes as u64)?;
         Segment::map(file.into(), bytes)
     }
@@ -69,18 +77,28 @@ impl Segment {
         self.bytes
     }
 
-    /// The number under which other processes find it in `/proc/<pid>/fd` (proc(5)).
-    pub(crate) fn descriptor(&self) -> i32 {
-        self.file.as_raw_fd()
+    /// What other processes need to map it too.
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 
+/// The system would end this process by a signal.
 #[cfg(target_os = "linux")]
-fn without_name() -> io::Result<OwnedFd> {
+fn check_length(bytes: u64) -> io::Result<()> {
+    let longest = crate::os::longest_file();
+    if bytes <= longest {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("no file may have more than {longest} bytes (`ulimit -f`)")))
+}
+
+#[cfg(target_os = "linux")]
+fn without_name(name: &CStr) -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
-    // SAFETY: the name ends in a nul. The new descriptor belongs to nobody else.
+    // SAFETY: the name is a string that ends in a nul. The new descriptor belongs to nobody else.
     unsafe {
-        match libc::memfd_create(c"joblab".as_ptr(), libc::MFD_CLOEXEC) {
+        match libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) {
             -1 => Err(io::Error::last_os_error()),
             file => Ok(OwnedFd::from_raw_fd(file)),
         }
@@ -116,7 +134,7 @@ mod tests {
             Segment::zeros_of(file, bytes).unwrap()
         });
         assert_eq!((one.bytes(), other.bytes()), (1000, 0));
-        let link = format!("/proc/self/fd/{}", one.descriptor());
+        let link = format!("/proc/self/fd/{}", one.file().as_raw_fd());
         let name = std::fs::read_link(&link).unwrap().display().to_string();
         assert!(name.contains("joblab-") && name.ends_with(" (deleted)"), "{name}");
         let theirs = File::options().read(true).write(true).open(link).unwrap();

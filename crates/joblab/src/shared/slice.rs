@@ -131,25 +131,25 @@ impl<T: Pod> Place<T> {
     /// `is_written`: whether the reader may write to the numbers.
     fn write<S: Serializer>(&self, serializer: S, is_written: bool) -> Result<S::Ok, S::Error> {
         let written = is_written.then(|| Self::bytes(&self.range));
-        let (pid, descriptor) =
-            attachments::attach(&self.segment, written).map_err(S::Error::custom)?;
+        let place = attachments::attach(&self.segment, written).map_err(S::Error::custom)?;
         let Range { start, end } = self.range;
-        (pid, descriptor, self.segment.bytes(), start, end).serialize(serializer)
+        (place, self.segment.bytes(), start, end).serialize(serializer)
     }
 
     fn read<'de, D: Deserializer<'de>>(
         deserializer: D,
         is_written: bool,
     ) -> Result<Self, D::Error> {
-        let (pid, descriptor, bytes, start, end) = Deserialize::deserialize(deserializer)?;
+        let (place, bytes, start, end): (usize, usize, usize, usize) =
+            Deserialize::deserialize(deserializer)?;
         if start > end || end > bytes / size_of::<T>().max(1) {
             return Err(D::Error::custom("its range is not in its shared memory"));
         }
         let range = start..end;
         let written = is_written.then(|| Self::bytes(&range));
-        let segment = attachments::receive((pid, descriptor), bytes, written)
+        let segment = attachments::receive(place, bytes, written)
             .map_err(|error| D::Error::custom(format!("no shared memory for it: {error}")))?;
-        Ok(Place { segment: Arc::new(segment), range, numbers: PhantomData })
+        Ok(Place { segment, range, numbers: PhantomData })
     }
 }
 

@@ -4,9 +4,15 @@ mod conformance;
 #[cfg(target_os = "linux")]
 mod dask;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
+mod ends;
+#[cfg(target_os = "linux")]
 mod faults;
 mod figures;
 mod joblib_table;
+#[cfg(target_os = "linux")]
+mod journal;
 #[cfg(target_os = "linux")]
 mod names;
 mod nesting;

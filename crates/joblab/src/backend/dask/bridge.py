@@ -25,12 +25,14 @@ class Job:
     """A batch, and the caller's shared memory that is in it: number, descriptor and size."""
 
     def __init__(self, body):
-        head = "<QQQQ"
-        self.number, needs_state, limit, n_shared = struct.unpack_from(head, body)
+        head = "<QQQQQ"
+        self.number, needs_state, limit, of_state, of_batch = struct.unpack_from(head, body)
         self.needs_state, self.limit = bool(needs_state), limit / 1e9 or None
         start = struct.calcsize(head)
-        self.batch = body[start + 24 * n_shared :]
-        self.shared = tuple(struct.iter_unpack("<QQQ", body[start : start + 24 * n_shared]))
+        end = start + 24 * (of_state + of_batch)
+        self.batch = body[end:]
+        # How many pieces are those of the state, and all of them, which come behind those.
+        self.shared = of_state, tuple(struct.iter_unpack("<QQQ", body[start:end]))
 
 
 def without_debug(elf):
@@ -71,7 +73,7 @@ class Bridge:
         self.futures, self.copies = {}, {}
         self.under_way, self.news = as_completed(loop=client.loop), threading.Event()
         client.register_plugin(Farewell(self.pool, client.id), name=self.pool)
-        client.register_plugin(Pool(self.pool, entry, os.getppid()), name=self.pool)
+        client.register_plugin(Pool(self.pool, entry), name=self.pool)
 
     def send(self, kind, *bodies):
         with self.writing:
@@ -114,6 +116,8 @@ class Bridge:
     def copy_of(self, number, descriptor, size):
         """A future of the copy, which the scheduler can have made again where its workers are lost."""
         if number not in self.copies:
+            # This process is a child of the one that has the memory, on the same machine and in the same
+            # namespaces, and each piece stays open until its batch is answered.
             with open(f"/proc/{os.getppid()}/fd/{descriptor}", "rb") as file:
                 data = file.read(size)
             key = f"{self.pool}-memory-{number}"
@@ -126,7 +130,7 @@ class Bridge:
         jobs = [self.waiting.popleft() for _ in range(min(max(room, 0), len(self.waiting)))]
         if jobs and self.client.status != "running":
             self.refuse(f"the connection to the scheduler was lost ({self.client.status})")
-        for shared, alike in itertools.groupby(jobs, lambda job: job.shared):
+        for (of_state, shared), alike in itertools.groupby(jobs, lambda job: job.shared):
             alike = list(alike)
             try:
                 copies = [self.copy_of(*memory) for memory in shared]
@@ -134,8 +138,7 @@ class Bridge:
                 # Its owner is gone: the call was given up, and its tasks will be.
                 continue
             # Dask looks through each argument for futures, so that none are given for nothing.
-            descriptors = [descriptor for _, descriptor, _ in shared]
-            memory = {"descriptors": descriptors, "copies": copies} if shared else {}
+            memory = {"of_state": of_state, "copies": copies} if shared else {}
             futures = self.client.map(
                 run,
                 [job.number for job in alike],
@@ -232,7 +235,16 @@ def main(address, n_jobs, entry, n_images):
         time.sleep(5)
         os._exit(1)
 
+    def watch(parent):
+        # A fork of the crate's process may hold the input open, and is not our parent.
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        frames.put((None, b""))
+        time.sleep(5)
+        os._exit(1)
+
     threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=watch, args=[os.getppid()], daemon=True).start()
     cluster, address = None, address or dask.config.get("scheduler-address", None)
     try:
         if not address:

@@ -182,7 +182,7 @@ fn answer(shared: &Shared, message: Vec<u8>) {
     let thread = String::from_utf8_lossy(reply.name).into();
     let worker = RemoteWorker { pid, thread, clock_ahead };
     let outcomes = message.len() - reply.rest.len();
-    completion.replied(Reply { worker, message, outcomes, taken: Vec::new() });
+    completion.replied(Reply { worker, message, outcomes, files: Vec::new() });
 }
 
 fn failure(completion: &Completion, reply: &DaskReply<'_>) -> Error {

@@ -15,7 +15,7 @@ use crate::backend::remote::protocol::{self, JobHead};
 use crate::backend::remote::worker_main;
 use crate::error::Error;
 use crate::notebook::facts::is_evcxr;
-use crate::os::lock;
+use crate::os::{Origin, lock};
 use crate::pool::{Job, Pool, Workers};
 
 /// The cluster as its callers see it.
@@ -23,6 +23,7 @@ pub(crate) struct Cluster {
     n_jobs: usize,
     shared: Arc<Shared>,
     listener: Option<JoinHandle<()>>,
+    origin: Origin,
 }
 
 impl Cluster {
@@ -53,7 +54,7 @@ impl Cluster {
             .name("joblab-dask".to_owned())
             .spawn(move || listener.listen(&theirs))
             .map_err(|error| Error::pool(n_jobs, error))?;
-        Ok(Cluster { n_jobs, shared, listener: Some(thread) })
+        Ok(Cluster { n_jobs, shared, listener: Some(thread), origin: Origin::here() })
     }
 }
 
@@ -69,17 +70,19 @@ impl Pool for Cluster {
     }
 
     fn submit(&self, job: Job) -> Result<(), Error> {
-        let (mut batch, _) = Packer::pack(&self.shared.packer, job, false)?;
-        if batch.needs_state {
-            batch.attachments.extend_from_slice(&lock(&self.shared.packer).state_attachments);
-        }
-        if batch.attachments.iter().any(|attached| attached.written.is_some()) {
+        let (batch, _) = Packer::pack(&self.shared.packer, job, false)?;
+        let of_state = match batch.needs_state {
+            true => lock(&self.shared.packer).state_attachments.clone(),
+            false => Vec::new(),
+        };
+        let mut all = of_state.iter().chain(&batch.attachments);
+        if all.any(|attached| !attached.written.is_empty()) {
             return Err(Error::argument(batch.completion.tasks().start, SHARED));
         }
         let limit = batch.completion.task_timeout();
         let mut writer = lock(&self.shared.writer);
         let number = writer.number();
-        let memory = writer.number_memory(&batch.attachments);
+        let memory = [&of_state, &batch.attachments].map(|memory| writer.number_memory(memory));
         match &mut *lock(&self.shared.waiting) {
             Ok(waiting) => waiting.insert(number, (batch.completion, batch.attachments)),
             Err(reason) => return Err(Error::dask(reason)),
@@ -102,7 +105,14 @@ impl Pool for Cluster {
 }
 
 impl Workers for Cluster {
+    fn is_elsewhere(&self) -> bool {
+        self.origin.is_elsewhere()
+    }
+
     fn stop_unwanted(&self) -> bool {
+        if self.is_elsewhere() {
+            return true;
+        }
         let mut numbers = Vec::new();
         if let Ok(waiting) = &mut *lock(&self.shared.waiting) {
             waiting.retain(|number, (completion, _)| {
@@ -126,6 +136,9 @@ impl Workers for Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.is_elsewhere() {
+            return std::mem::forget(self.listener.take());
+        }
         lock(&self.shared.writer).stdin = None;
         if let Some(listener) = self.listener.take() {
             // A panic in there has been printed; there is nothing left to tidy up.

@@ -18,7 +18,8 @@ if importlib.util.find_spec("distributed") is None:
 
 HEADER = "<4sIQ"
 # The numbers of framing.rs and protocol.rs.
-HELLO, IMAGE, BATCH, REPLY, STATE, TAKEN, PART, COPIES, JOB, CANCEL, FORGET, REFUSED = range(1, 13)
+HELLO, IMAGE, BATCH, REPLY, STATE, TAKEN, PART, FILES, JOURNAL, FINISH = range(1, 11)
+JOB, CANCEL, FORGET, REFUSED = range(11, 15)
 DONE, NO_FUNCTION, DIED, KILLED, LATE, LOST = range(6)
 ANSWER = "<QQqQ"
 

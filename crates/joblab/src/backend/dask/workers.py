@@ -13,12 +13,18 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 from distributed import get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
 # What runs a library's entry: a Python process that has nothing else to do.
 HOST = "import ctypes, sys; ctypes.CDLL(sys.argv[1])[sys.argv[2]](None)"
+
+# As many files as one message may have (SCM_MAX_FD of Linux).
+MOST_FILES = 253
+# How long processes may take to drop their states, in seconds.
+FINISH_WITHIN = 5
 
 
 class Asset(WorkerPlugin):
@@ -73,8 +79,8 @@ class CannotRun(Exception):
 class Pool(WorkerPlugin):
     """The processes that run the Rust code on one worker."""
 
-    def __init__(self, name, entry, pid):
-        self.name, self.entry, self.pid, self.clock = name, entry, pid, clock()
+    def __init__(self, name, entry):
+        self.name, self.entry, self.clock = name, entry, clock()
 
     def setup(self, worker):
         self.worker, self.idle, self.running = worker, [], {}
@@ -85,6 +91,11 @@ class Pool(WorkerPlugin):
         self.ahead = 0 if machine == self.clock[0] else self.clock[1] - zero
 
     def teardown(self, worker):
+        for process in self.idle:
+            process.finish()
+        last = time.monotonic() + FINISH_WITHIN
+        for process in self.idle:
+            process.wait(last - time.monotonic())
         for process in [*self.idle, *self.running.values()]:
             process.end()
 
@@ -145,6 +156,7 @@ class Process:
                 command, stdin=theirs, stderr=subprocess.PIPE, env=environment
             )
         self.pid = self.child.pid
+        threading.Thread(target=self.watch, daemon=True).start()
         self.last_words = collections.deque(maxlen=5)
         self.listener = threading.Thread(target=self.listen, daemon=True)
         self.listener.start()
@@ -155,6 +167,12 @@ class Process:
             words = b"".join(self.last_words).decode(errors="replace").strip()
             raise CannotRun(f"the program ended before it was ready: {words}")
 
+    def watch(self):
+        """Has whoever reads find the end of it, though others that a task started hold the socket open."""
+        self.child.wait()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def listen(self):
         """Passes on what is printed to standard error, and keeps the end of it."""
         # Of a line that does not end, in pieces.
@@ -163,36 +181,54 @@ class Process:
             with contextlib.suppress(OSError):  # Nobody reads it; the task goes on.
                 os.write(2, line)
 
-    def call(self, n_images, needs_state, limit, batch, copies):
+    def call(self, n_images, needs_state, limit, batch, of_state, of_batch):
         self.socket.settimeout(limit)
         while self.images < n_images:
             path = b"" if self.images == 0 and not self.pool.entry else self.path_of(self.images)
             self.socket.sendall(frame(IMAGE, path))
             self.images += 1
         if needs_state and not self.has_state:
-            self.tell_of(copies)
+            self.hand_over(of_state)
             with open(self.pool.asset("state").path, "rb") as state:
                 self.socket.sendall(frame(STATE, state.read()))
             self.has_state = True
-        self.tell_of(copies)
+        self.hand_over(of_batch)
         self.socket.sendall(batch)
         reply = read_frame(self.file)
+        if reply and reply[0] == FILES:
+            # Shared memory of this machine's, which the caller refuses: the reply counts it.
+            while reply and reply[0] == FILES:
+                reply = read_frame(self.file)
+            self.socket.sendall(frame(TAKEN, b""))
         if reply is None:
             raise ConnectionError
         # Verdict, wall time of the batch, outcomes: protocol.rs.
         verdict = int.from_bytes(reply[1][:8], "little")
         return verdict, reply[1][16 if verdict == DONE else 8 :]
 
-    def tell_of(self, copies):
-        """Says where the shared memory of the next message is here: protocol.rs."""
-        if copies:
-            pairs = [number for theirs, copy in copies for number in (theirs, copy.descriptor)]
-            numbers = [self.pool.pid, os.getpid(), *pairs]
-            self.socket.sendall(frame(COPIES, struct.pack(f"<{len(numbers)}Q", *numbers)))
+    def hand_over(self, copies):
+        """Gives the process the files of the next message's shared memory, in its order."""
+        for start in range(0, len(copies), MOST_FILES):
+            some = [copy.descriptor for copy in copies[start : start + MOST_FILES]]
+            counted = frame(FILES, struct.pack("<Q", len(some)))
+            # The files go with the first byte.
+            sent = socket.send_fds(self.socket, [counted], some)
+            self.socket.sendall(counted[sent:])
 
     def path_of(self, image):
         # The file has no identity here that the crate's process could know.
         return b"\0" + os.fsencode(self.pool.asset(image).path)
+
+    def finish(self):
+        """Has it drop its state, if it has one, and end."""
+        if self.has_state:
+            with contextlib.suppress(OSError):
+                self.socket.sendall(frame(FINISH, b""))
+
+    def wait(self, seconds):
+        if self.has_state:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(max(seconds, 0))
 
     def end(self):
         """Makes sure that it has ended; the status as wait(2) has it."""
@@ -203,12 +239,13 @@ class Process:
         return -code if code < 0 else code << 8
 
 
-def run(*job, pool, n_images, descriptors=(), copies=()):
+def run(*job, pool, n_images, of_state=0, copies=()):
     worker = get_worker()
     if pool not in worker.plugins:
         return answer(NO_FUNCTION, f"Dask worker {worker.address} does not know the pool".encode())
     number, *rest = job
-    return worker.plugins[pool].run(number, n_images, *rest, list(zip(descriptors, copies)))
+    copies = copies[:of_state], copies[of_state:]
+    return worker.plugins[pool].run(number, n_images, *rest, *copies)
 
 
 async def stop(pool, jobs, dask_worker):

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::process::ChildStdin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, Weak};
@@ -57,7 +58,7 @@ impl BridgeWriter {
         self.next
     }
 
-    /// Number, descriptor and size of a message's shared memory, each once. The numbers are those under
+    /// Number, descriptor and size of a message's shared memory. The numbers are those under
     /// which the bridge knows it; it learns of what is gone.
     pub(super) fn number_memory(&mut self, attachments: &Attachments) -> Vec<[u64; 3]> {
         let is_gone = |_: &u64, segment: &mut Weak<Segment>| segment.strong_count() == 0;
@@ -65,8 +66,8 @@ impl BridgeWriter {
         if !gone.is_empty() {
             self.send(&protocol::list(Kind::Forget, &gone));
         }
-        let mut memory: Vec<[u64; 3]> = Vec::new();
-        for Attached { segment, .. } in attachments {
+        let mut memory = Vec::with_capacity(attachments.len());
+        for Attached { segment, .. } in attachments.iter() {
             let is_it = |known: &Weak<Segment>| known.as_ptr() == Arc::as_ptr(segment);
             let known = self.copied.iter().find(|(_, known)| is_it(known));
             let number = known.map(|(number, _)| *number).unwrap_or_else(|| {
@@ -74,10 +75,7 @@ impl BridgeWriter {
                 self.copied.insert(number, Arc::downgrade(segment));
                 number
             });
-            let entry = [number, segment.descriptor() as u64, segment.bytes() as u64];
-            if !memory.contains(&entry) {
-                memory.push(entry);
-            }
+            memory.push([number, segment.file().as_raw_fd() as u64, segment.bytes() as u64]);
         }
         memory
     }

@@ -13,9 +13,18 @@ use super::inbox::Shared;
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
 use crate::backend::remote::printer::Printer;
+use crate::batch::{self, Progress, RemoteWorker, Reply};
 use crate::error::Error;
+use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
 use crate::os::{self, Interest, cpu_count, lock};
+
+/// How long workers may take to drop their states.
+const FINISH: Duration = Duration::from_secs(5);
+/// How often this thread looks for what no file tells of.
+const TICK: Duration = Duration::from_millis(50);
+/// How often a batch is given to another worker, where its own died before it began.
+const IN_VAIN: u32 = 2;
 
 /// Works until the pool is dropped; then the workers end with it.
 pub(super) fn run(n_jobs: usize, shared: &Shared, woken: UnixStream, printer: Arc<Printer>) {
@@ -61,6 +70,7 @@ enum Ready {
     Kernel,
     Printer,
     Socket(usize),
+    Ended(usize),
     Stdout(usize),
     Stderr(usize),
 }
@@ -83,7 +93,7 @@ impl IoThread<'_> {
                 // Nothing can be done without waiting: the callers learn that the pool is lost.
                 Err(_) => return,
             };
-            let mut gone = Vec::new();
+            let mut gone: Vec<(usize, String)> = Vec::new();
             for source in sources {
                 match source {
                     // The notebook's kernel is gone, and the cell that runs would only find out at
@@ -101,13 +111,51 @@ impl IoThread<'_> {
                             gone.push((place, how));
                         }
                     }
+                    Ready::Ended(place) if gone.iter().any(|(other, _)| *other == place) => {}
+                    Ready::Ended(place) => gone.push((place, self.workers[place].read_the_last())),
                 }
             }
+            for (place, worker) in self.workers.iter_mut().enumerate() {
+                if worker.has_ended() && !gone.iter().any(|(other, _)| *other == place) {
+                    gone.push((place, worker.read_the_last()));
+                }
+            }
+            gone.sort_unstable_by_key(|(place, _)| *place);
             // From the last to the first, so that the places before stay what they are.
             for (place, how) in gone.into_iter().rev() {
-                self.worker_died(place, &how);
+                self.remove_worker(place, &End::Died(how));
             }
             self.stop_overdue();
+        }
+        self.finish(&mut woken);
+    }
+
+    /// Lets workers drop their states, and ends all others at once.
+    fn finish(&mut self, woken: &mut UnixStream) {
+        self.workers.retain_mut(WorkerHandle::finish);
+        let since = Moment::now();
+        while !self.workers.is_empty() && since.elapsed() < FINISH {
+            let left = FINISH.saturating_sub(since.elapsed());
+            let Ok(sources) = self.wait(woken, Some(left.min(TICK))) else { return };
+            for source in sources {
+                match source {
+                    Ready::Kernel => os::exit_now(0),
+                    Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
+                    Ready::Printer => self.printer.take_news(),
+                    Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
+                    Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
+                    // Nothing but its end is to come.
+                    Ready::Socket(_) | Ready::Ended(_) => {}
+                }
+            }
+            self.workers.retain_mut(|worker| {
+                worker.write();
+                let goes_on = worker.goes_on();
+                if !goes_on {
+                    worker.end();
+                }
+                goes_on
+            });
         }
     }
 
@@ -176,9 +224,13 @@ impl IoThread<'_> {
         }
         for (place, worker) in self.workers.iter().enumerate() {
             let interest =
-                if worker.has_to_write() { Interest::ReadAndWrite } else { Interest::Read };
+                if worker.waits_for_room() { Interest::ReadAndWrite } else { Interest::Read };
             sources.push(Ready::Socket(place));
             files.push((worker.socket().as_fd(), interest));
+            if let Some(file) = worker.ended() {
+                sources.push(Ready::Ended(place));
+                files.push((file, Interest::Read));
+            }
             for (source, file) in [
                 (Ready::Stdout(place), worker.stdout.file()),
                 (Ready::Stderr(place), worker.stderr.file()),
@@ -197,19 +249,9 @@ impl IoThread<'_> {
             .collect())
     }
 
-    /// Removes a worker that has ended by itself; the batch that it ran is answered.
-    fn worker_died(&mut self, place: usize, how: &str) {
-        let (worker, batch) = self.remove_worker(place, how);
-        if let Some(batch) = batch {
-            let error = died(&batch.completion.tasks(), worker.pid(), how);
-            // Its last words may say why.
-            worker.after_output(|| batch.into_completion().failed(error));
-        }
-    }
-
-    /// Removes a worker that has ended, and gives it back with the batch that it ran; batches behind
-    /// that wait for another worker.
-    fn remove_worker(&mut self, place: usize, how: &str) -> (WorkerHandle, Option<PackedBatch>) {
+    /// Removes a worker that has ended, and says so to whom it concerns: the batch that it ran is
+    /// answered, and what it had not begun waits for another worker.
+    fn remove_worker(&mut self, place: usize, end: &End) {
         let mut worker = self.workers.remove(place);
         if !worker.is_ready {
             // If others have run its batch, nobody need know: the next one gets a worker of its own.
@@ -217,21 +259,34 @@ impl IoThread<'_> {
                 std::ptr::eq(Arc::as_ptr(&batch.frame), worker.started_for.as_ptr())
             };
             if let Some(batch) = self.waiting.iter().position(is_its) {
+                let how = end.in_words();
                 self.refuse(batch, Error::start(format!("it {how} before it was ready")));
             }
         }
-        let running = worker.batches.pop_front();
-        let wanted = worker.batches.drain(..).filter(|batch| batch.completion.is_wanted());
-        for batch in wanted.rev() {
+        let running = worker.batches.pop_front().and_then(|batch| match end {
+            End::Died(how) => after_death(batch, &worker, how),
+            End::Stopped(why) => {
+                // Time is up, whether or not anybody reads what it has printed.
+                let error = stopped(&batch.completion.tasks(), worker.pid(), *why);
+                batch.into_completion().failed(error);
+                None
+            }
+        });
+        let again = running.into_iter().chain(worker.batches.drain(..));
+        let again: Vec<_> = again.filter(|batch| batch.completion.is_wanted()).collect();
+        for batch in again.into_iter().rev() {
             self.waiting.push_front(batch);
         }
-        (worker, running)
     }
 
-    /// How long until the first worker has to be stopped.
+    /// How long until the first worker has to be stopped, or written to again, or asked whether it
+    /// has ended.
     fn next_overdue(&mut self) -> Option<Duration> {
         let left = |worker: &mut WorkerHandle| worker.time_left().map(|(left, _)| left);
-        self.workers.iter_mut().filter_map(left).min()
+        let late = self.workers.iter_mut().filter_map(left).min();
+        let again = self.workers.iter().filter_map(WorkerHandle::tries_again_in).min();
+        let is_silent = self.workers.iter().any(|worker| worker.ended().is_none());
+        late.into_iter().chain(again).chain(is_silent.then_some(TICK)).min()
     }
 
     /// Stops workers that went on too long with a task.
@@ -243,30 +298,85 @@ impl IoThread<'_> {
             };
             // It may have answered while this thread was busy with others.
             if let Err(how) = worker.read() {
-                self.worker_died(place, &how);
+                self.remove_worker(place, &End::Died(how));
                 continue;
             }
             let Some((Duration::ZERO, why)) = worker.time_left() else {
                 continue;
             };
             worker.end();
-            let (worker, batch) = self.remove_worker(place, "was stopped");
-            let Some(batch) = batch else { continue };
-            let (tasks, pid) = (batch.completion.tasks(), worker.pid());
-            // Time is up, whether or not anybody reads what it has printed.
-            batch.into_completion().failed(match why {
-                Why::Unwanted => died(&tasks, pid, "was stopped"),
-                Why::Late(limit) => {
-                    let end = format!("its worker process {pid} was stopped, and is replaced");
-                    Error::task_timeout(tasks.start, limit, &end)
-                }
-            });
+            self.remove_worker(place, &End::Stopped(why));
+        }
+    }
+}
+
+/// How a worker has ended.
+enum End {
+    /// By itself, or by somebody else, in this way.
+    Died(String),
+    Stopped(Why),
+}
+
+impl End {
+    fn in_words(&self) -> &str {
+        match self {
+            End::Died(how) => how,
+            End::Stopped(_) => "was stopped",
         }
     }
 }
 
 fn died(tasks: &Range<usize>, pid: u32, how: &str) -> Error {
     Error::died(tasks, &format!("worker process {pid}"), how)
+}
+
+fn stopped(tasks: &Range<usize>, pid: u32, why: Why) -> Error {
+    match why {
+        Why::Unwanted => died(tasks, pid, "was stopped"),
+        Why::Late(limit) => {
+            let end = format!("its worker process {pid} was stopped, and is replaced");
+            Error::task_timeout(tasks.start, limit, &end)
+        }
+    }
+}
+
+/// Tells what became of the batch that a worker ran as it died, once its last words are out, which may
+/// say why; and gives back what of it the worker had not begun.
+fn after_death(mut batch: PackedBatch, worker: &WorkerHandle, how: &str) -> Option<PackedBatch> {
+    let (tasks, pid) = (batch.completion.tasks(), worker.pid());
+    let one = |place: usize| tasks.start + place..tasks.start + place + 1;
+    match worker.progress() {
+        // What follows in parts is not kept. And where the mere arrival of a batch ends workers, there
+        // has to be an end of that.
+        Progress::NotBegun { prepares: false } if !batch.is_in_parts && batch.in_vain < IN_VAIN => {
+            batch.in_vain += 1;
+            Some(batch)
+        }
+        Progress::NotBegun { .. } | Progress::Unknown => {
+            let error = died(&tasks, pid, how);
+            worker.after_output(|| batch.into_completion().failed(error));
+            None
+        }
+        // The call is over with the first failure.
+        Progress::Begun(begun) => {
+            let error = died(&one(begun.clamp(1, tasks.len()) - 1), pid, how);
+            worker.after_output(|| batch.into_completion().failed(error));
+            None
+        }
+        Progress::Noted { begun, ended: noted } => {
+            let rest = batch.split_off(begun);
+            let ended = noted.len();
+            let error = (ended < begun).then(|| died(&one(ended), pid, how));
+            let reply = Reply {
+                worker: RemoteWorker::process(pid),
+                message: batch::message_of(&noted),
+                outcomes: 0,
+                files: Vec::new(),
+            };
+            worker.after_output(move || batch.into_completion().died(ended, reply, error));
+            rest
+        }
+    }
 }
 
 fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &Shared) {

@@ -11,6 +11,7 @@ use crate::backend::remote::packing::Packer;
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::worker_main;
 use crate::error::Error;
+use crate::os::Origin;
 use crate::pool::{Job, Pool, Workers};
 
 /// The processes belong to the pool's I/O thread.
@@ -18,6 +19,7 @@ pub(crate) struct Processes {
     n_jobs: usize,
     shared: Arc<Shared>,
     io_thread: Option<JoinHandle<()>>,
+    origin: Origin,
 }
 
 impl Processes {
@@ -41,7 +43,7 @@ impl Processes {
             .name("joblab-io".to_owned())
             .spawn(move || io_thread::run(n_jobs, &theirs, woken, printer))
             .map_err(failed)?;
-        Ok(Processes { n_jobs, shared, io_thread: Some(io_thread) })
+        Ok(Processes { n_jobs, shared, io_thread: Some(io_thread), origin: Origin::here() })
     }
 }
 
@@ -74,8 +76,15 @@ impl Pool for Processes {
 
 impl Workers for Processes {
     fn stop_unwanted(&self) -> bool {
-        self.shared.send(|inbox| inbox.has_unwanted = true);
+        // The locks and the thread behind them are those of another process then.
+        if !self.is_elsewhere() {
+            self.shared.send(|inbox| inbox.has_unwanted = true);
+        }
         true
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.origin.is_elsewhere()
     }
 
     fn shares_memory(&self) -> bool {
@@ -85,6 +94,10 @@ impl Workers for Processes {
 
 impl Drop for Processes {
     fn drop(&mut self) {
+        if self.is_elsewhere() {
+            // The thread is not here, and the workers are not ours to end.
+            return std::mem::forget(self.io_thread.take());
+        }
         self.shared.send(|inbox| inbox.closing = true);
         if let Some(thread) = self.io_thread.take() {
             // A panic in there has been printed; there is nothing left to tidy up.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc::TryRecvError;
@@ -16,13 +16,14 @@ use crate::backend::remote::output::Lines;
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::protocol::ReplyRead;
+use crate::backend::remote::socket::{self, CHOKED, Socket};
 use crate::backend::remote::worker_main;
-use crate::batch::{RemoteWorker, Reply};
+use crate::batch::{JournalReader, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
-use crate::os::{PROCESS_NAME, Stream};
-use crate::shared::{self, TakenFiles};
+use crate::os::{self, PROCESS_NAME, Stream};
+use crate::shared::{Attached, Attachments, Files};
 
 /// Libraries that would start threads of their own in each worker read these; with n_jobs workers
 /// they should share the CPUs. joblib/_parallel_backends.py, MAX_NUM_THREADS_VARS, and rayon's.
@@ -55,10 +56,26 @@ pub(super) enum Why {
     Late(Duration),
 }
 
+/// A frame to be written, and the shared memory whose files go with it.
+struct Outgoing {
+    frame: Arc<Vec<u8>>,
+    attachments: Attachments,
+}
+
+impl Outgoing {
+    fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.attachments.iter().map(|attached| attached.segment.file())
+    }
+}
+
 pub(super) struct WorkerHandle {
     pub(super) number: usize,
     child: Child,
-    decoder: Decoder<UnixStream>,
+    /// Can be read from when the process has ended.
+    ended: Option<OwnedFd>,
+    decoder: Decoder<Socket>,
+    /// The files of the next reply.
+    files: Files,
     pub(super) stdout: Lines<ChildStdout>,
     pub(super) stderr: Lines<ChildStderr>,
     printer: Arc<Printer>,
@@ -66,15 +83,22 @@ pub(super) struct WorkerHandle {
     pub(super) started_for: Weak<Vec<u8>>,
     /// Whether the worker has said that it is ready.
     pub(super) is_ready: bool,
+    /// What the worker notes, as soon as it has that. None where the system has no memory for it.
+    journal: Option<JournalReader>,
+    is_journal_sent: bool,
+    /// How many batches it has answered.
+    answered: u64,
     images_sent: usize,
     is_state_sent: bool,
     /// What is still to come of the last batch.
     pieces: Option<Pieces>,
     /// Why the running batch's argument could not be written to its end.
     torn: Option<Error>,
-    outbox: VecDeque<Arc<Vec<u8>>>,
+    outbox: VecDeque<Outgoing>,
     /// How much of the outbox's first piece is written.
     written: usize,
+    /// Whether the system takes no more now, without a way to be told when it will.
+    is_choked: bool,
     /// The batches that the worker has not answered, oldest first: that one is running.
     pub(super) batches: VecDeque<PackedBatch>,
     last_wall: Duration,
@@ -120,6 +144,7 @@ impl WorkerHandle {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| error.to_string())?;
+        let ended = os::end_of(child.id());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let streams = (|| -> io::Result<_> {
             ours.set_nonblocking(true)?;
@@ -132,12 +157,18 @@ impl WorkerHandle {
             Ok((stdout, stderr)) => Ok(WorkerHandle {
                 number,
                 child,
-                decoder: Decoder::new(ours),
+                ended,
+                decoder: Decoder::new(Socket::new(ours)),
+                files: Vec::new(),
+                is_choked: false,
                 stdout,
                 stderr,
                 printer: Arc::clone(printer),
                 started_for: Arc::downgrade(&batch.frame),
                 is_ready: false,
+                journal: JournalReader::new().ok(),
+                is_journal_sent: false,
+                answered: 0,
                 images_sent: 0,
                 is_state_sent: false,
                 pieces: None,
@@ -157,11 +188,42 @@ impl WorkerHandle {
     }
 
     pub(super) fn socket(&self) -> &UnixStream {
-        self.decoder.get_ref()
+        self.decoder.get_ref().stream()
     }
 
-    pub(super) fn has_to_write(&self) -> bool {
-        !self.outbox.is_empty()
+    /// What can be read from when the process has ended, where the system has that.
+    pub(super) fn ended(&self) -> Option<BorrowedFd<'_>> {
+        self.ended.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether the process has ended, where [`ended`](Self::ended) cannot tell.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.ended.is_none() && !self.goes_on()
+    }
+
+    /// Whether the process has not ended, as the system says when it is asked.
+    pub(super) fn goes_on(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Whether it can be written to as soon as the socket has room.
+    pub(super) fn waits_for_room(&self) -> bool {
+        !self.outbox.is_empty() && !self.is_choked
+    }
+
+    /// When to try to write again, where the socket does not tell.
+    pub(super) fn tries_again_in(&self) -> Option<Duration> {
+        self.is_choked.then_some(CHOKED)
+    }
+
+    fn send(&mut self, frame: Arc<Vec<u8>>) {
+        self.outbox.push_back(Outgoing { frame, attachments: Vec::new() });
+    }
+
+    fn send_files(&mut self, attachments: &[Attached]) {
+        for (frame, some) in socket::frames_of_files(attachments) {
+            self.outbox.push_back(Outgoing { frame: frame.into(), attachments: some.to_vec() });
+        }
     }
 
     /// How many more batches it makes sense to hand to this worker now. One whose output waits to be
@@ -178,15 +240,27 @@ impl WorkerHandle {
 
     /// Hands over a batch; [`write`](Self::write) sends it.
     pub(super) fn assign(&mut self, mut batch: PackedBatch, packer: &Packer) {
+        // What is sent before the worker is ready may be taken by the notebook's runtime.
+        if !std::mem::replace(&mut self.is_journal_sent, true)
+            && let Some(journal) = &self.journal
+        {
+            let segment = Arc::clone(journal.segment());
+            self.send_files(&[Attached { segment, written: Vec::new() }]);
+            self.send(Arc::new(framing::frame(Kind::Journal, &[])));
+        }
         for image in packer.frames_from(self.images_sent) {
-            self.outbox.push_back(image);
+            self.send(image);
             self.images_sent += 1;
         }
         if batch.needs_state && !self.is_state_sent {
-            self.outbox.extend(packer.state.clone());
+            if let Some(state) = &packer.state {
+                self.send_files(&packer.state_attachments);
+                self.send(Arc::clone(state));
+            }
             self.is_state_sent = true;
         }
-        self.outbox.push_back(Arc::clone(&batch.frame));
+        self.send_files(&batch.attachments);
+        self.send(Arc::clone(&batch.frame));
         self.pieces = batch.pieces.take();
         self.batches.push_back(batch);
     }
@@ -195,8 +269,11 @@ impl WorkerHandle {
     pub(super) fn collect_pieces(&mut self) {
         while let Some(pieces) = &self.pieces {
             match (pieces.try_recv(), self.batches.front_mut()) {
-                (Ok(Piece::Frame(part)), _) => self.outbox.push_back(Arc::new(part)),
-                (Ok(Piece::Attachments(more)), Some(batch)) => batch.attachments.extend(more),
+                (Ok(Piece::Frame(part)), _) => self.send(Arc::new(part)),
+                (Ok(Piece::Attachments(more)), Some(batch)) => {
+                    batch.attachments.extend_from_slice(&more);
+                    self.send_files(&more);
+                }
                 (Ok(Piece::Torn(error)), Some(_)) => self.torn = Some(error),
                 // It is answered already.
                 (Ok(_), None) => {}
@@ -209,23 +286,35 @@ impl WorkerHandle {
     /// Writes as much as the worker takes now. That its process has ended is found out by reading.
     pub(super) fn write(&mut self) {
         self.collect_pieces();
+        self.is_choked = false;
         while !self.outbox.is_empty() {
             let mut skip = self.written;
+            // Files go with the first byte of what is written.
+            let next_files =
+                |(place, piece): &(usize, &Outgoing)| *place == 0 || piece.attachments.is_empty();
             let pieces: Vec<IoSlice<'_>> = self
                 .outbox
                 .iter()
                 .take(PIECES)
-                .map(|piece| IoSlice::new(&piece[std::mem::take(&mut skip)..]))
+                .enumerate()
+                .take_while(next_files)
+                .map(|(_, piece)| IoSlice::new(&piece.frame[std::mem::take(&mut skip)..]))
                 .collect();
-            match self.decoder.get_ref().write_vectored(&pieces) {
+            let files: Vec<BorrowedFd<'_>> = match self.outbox.front() {
+                Some(first) if self.written == 0 => first.files().collect(),
+                _ => Vec::new(),
+            };
+            match os::send(self.socket().as_fd(), &pieces, &files) {
                 Ok(length) => self.written += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return,
+                Err(error) => {
+                    self.is_choked = !files.is_empty() && error.kind() == ErrorKind::WouldBlock;
+                    return;
+                }
             }
             while let Some(first) = self.outbox.front()
-                && self.written >= first.len()
+                && self.written >= first.frame.len()
             {
-                self.written -= first.len();
+                self.written -= first.frame.len();
                 self.outbox.pop_front();
             }
         }
@@ -234,21 +323,41 @@ impl WorkerHandle {
         }
     }
 
+    /// Reads and passes on what came in before the process ended, and says how that was. Others that
+    /// a task has started may hold its socket open.
+    pub(super) fn read_the_last(&mut self) -> String {
+        match self.read_until(|_| false) {
+            Ok(()) => self.end(),
+            Err(how) => how,
+        }
+    }
+
     /// Reads and passes on all answers that have come in. The error says how the process ended.
     pub(super) fn read(&mut self) -> Result<(), String> {
+        // What comes later is told of later: asking for it would cost as much as an answer.
+        self.read_until(Decoder::is_drained)
+    }
+
+    /// Does so until there is nothing more, or that is enough.
+    fn read_until(&mut self, is_enough: impl Fn(&Decoder<Socket>) -> bool) -> Result<(), String> {
         let mut messages = Vec::new();
         let end = loop {
             match self.decoder.next() {
                 Ok(None) => break None,
                 Ok(Some((Kind::Hello, _))) if !self.is_ready => self.is_ready = true,
-                Ok(Some((Kind::Reply, message))) => messages.push(message),
+                Ok(Some((Kind::Files, body))) => match self.decoder.get_mut().take_files(&body) {
+                    Some(files) => self.files.extend(files),
+                    None => break Some(Broken::Foreign("it announces files that did not come")),
+                },
+                Ok(Some((Kind::Reply, message))) => {
+                    messages.push((message, std::mem::take(&mut self.files)));
+                }
                 Ok(Some(_)) => {
                     break Some(Broken::Foreign("it is of a kind that only its parent sends"));
                 }
                 Err(broken) => break Some(broken),
             }
-            // What comes later is told of later: asking for it would cost as much as an answer.
-            if self.decoder.is_drained() {
+            if is_enough(&self.decoder) {
                 break None;
             }
         };
@@ -264,7 +373,7 @@ impl WorkerHandle {
     }
 
     /// Passes on the answers to the oldest batches.
-    fn pass_on(&mut self, messages: Vec<Vec<u8>>) -> Result<(), String> {
+    fn pass_on(&mut self, messages: Vec<(Vec<u8>, Files)>) -> Result<(), String> {
         if messages.is_empty() {
             return Ok(());
         }
@@ -273,14 +382,16 @@ impl WorkerHandle {
         let is_idle = self.batches.len() <= messages.len();
         self.stdout.catch_up(is_idle);
         self.stderr.catch_up(is_idle);
-        for message in messages {
+        for (message, files) in messages {
             let Some(batch) = self.batches.pop_front() else {
                 return Err(self.confused("it answered a batch that it had not been given"));
             };
+            self.answered += 1;
             let is_next_sent = !self.batches.is_empty() && self.outbox.is_empty();
             self.running_since = is_next_sent.then(Moment::now);
-            if let Err(batch) = self.answer(batch, message) {
+            if let Err(batch) = self.answer(batch, message, files) {
                 self.batches.push_front(batch);
+                self.answered -= 1;
                 return Err(self.confused("its answer could not be read"));
             }
         }
@@ -288,29 +399,32 @@ impl WorkerHandle {
     }
 
     /// Reports an answer to the call that awaits it, or gives the batch back.
-    fn answer(&mut self, batch: PackedBatch, message: Vec<u8>) -> Result<(), PackedBatch> {
+    fn answer(
+        &mut self,
+        batch: PackedBatch,
+        message: Vec<u8>,
+        files: Files,
+    ) -> Result<(), PackedBatch> {
         if let Some(error) = self.torn.take() {
             self.after_output(|| batch.into_completion().failed(error));
             return Ok(());
         }
         match ReplyRead::read(&message) {
-            Some(ReplyRead::Done { wall, outcomes, descriptors }) => {
+            Some(ReplyRead::Done { wall, outcomes, files: count }) if count == files.len() => {
                 self.last_wall = wall;
-                let pid = self.child.id();
-                let taken = take_over(pid, &descriptors);
-                if !taken.is_empty() {
-                    self.outbox.push_back(Arc::new(framing::frame(Kind::Taken, &[])));
+                if !files.is_empty() {
+                    self.send(Arc::new(framing::frame(Kind::Taken, &[])));
                     self.write();
                 }
-                let worker = RemoteWorker::process(pid);
-                let reply = Reply { worker, message, outcomes, taken };
+                let worker = RemoteWorker::process(self.pid());
+                let reply = Reply { worker, message, outcomes, files };
                 self.after_output(|| batch.into_completion().replied(reply));
             }
             Some(ReplyRead::NoFunction(reason)) => {
                 let first = batch.completion.tasks().start;
                 batch.into_completion().failed(Error::function(first, reason));
             }
-            None => return Err(batch),
+            Some(ReplyRead::Done { .. }) | None => return Err(batch),
         }
         Ok(())
     }
@@ -318,6 +432,11 @@ impl WorkerHandle {
     /// Does something once what the worker has printed is written.
     pub(super) fn after_output(&self, then: impl FnOnce() + Send + 'static) {
         self.printer.after(self.stdout.printed().max(self.stderr.printed()), then);
+    }
+
+    /// How far the worker, which has ended, came with the batch that it has not answered.
+    pub(super) fn progress(&self) -> Progress {
+        self.journal.as_ref().map_or(Progress::Unknown, |journal| journal.progress(self.answered))
     }
 
     /// How much longer the task that runs may go on, and why not for ever.
@@ -331,6 +450,17 @@ impl WorkerHandle {
         }
         let since = self.unwanted_since.get_or_insert_with(Moment::now);
         Some((GRACE.saturating_sub(since.elapsed()), Why::Unwanted))
+    }
+
+    /// Has the worker drop its state and end, where it has one and is not busy. False where there is
+    /// nothing to wait for.
+    pub(super) fn finish(&mut self) -> bool {
+        let finishes = self.is_state_sent && self.batches.is_empty();
+        if finishes {
+            self.send(Arc::new(framing::frame(Kind::Finish, &[])));
+            self.write();
+        }
+        finishes
     }
 
     /// Ends a worker that is not to be trusted any more.
@@ -356,11 +486,4 @@ impl Drop for WorkerHandle {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Takes over the shared memory of a reply. What cannot be had is left out, and missed when the
-/// result is read.
-fn take_over(pid: u32, descriptors: &[i32]) -> TakenFiles {
-    let take = |&descriptor| Some((descriptor, shared::take_file(pid, descriptor).ok()?));
-    descriptors.iter().filter_map(take).collect()
 }

@@ -31,26 +31,33 @@ pub(crate) enum Kind {
     Taken = 6,
     /// To the worker: a part of the last batch's argument; after the last part an empty one.
     Part = 7,
-    /// To the worker, from Dask: where copies of the next message's shared memory are.
-    Copies = 8,
+    /// Either way: files of the next message's shared memory come with this, in as many frames as needed.
+    Files = 8,
+    /// To the worker: the one file that came with the frame before is for what it [notes](crate::batch).
+    Journal = 9,
+    /// To the worker: drop the state, and end.
+    Finish = 10,
 
     // Between the bridge to Dask and us, beside Hello (the cluster is there, and how large it is),
     // Image, State and Reply:
     /// To the bridge: a batch, and what is to be known of it there.
-    Job = 9,
+    Job = 11,
     /// To the bridge: the numbers of batches that are not wanted any more.
-    Cancel = 10,
+    Cancel = 12,
     /// To the bridge: the numbers of shared memory that is gone.
-    Forget = 11,
+    Forget = 13,
     /// From the bridge, its last word: why there is no cluster.
-    Refused = 12,
+    Refused = 14,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 12] = {
-        use Kind::{Batch, Cancel, Copies, Forget, Hello, Image};
-        use Kind::{Job, Part, Refused, Reply, State, Taken};
-        [Hello, Image, Batch, Reply, State, Taken, Part, Copies, Job, Cancel, Forget, Refused]
+    pub(super) const ALL: [Kind; 14] = {
+        use Kind::{Batch, Cancel, Files, Finish, Forget, Hello, Image};
+        use Kind::{Job, Journal, Part, Refused, Reply, State, Taken};
+        [
+            Hello, Image, Batch, Reply, State, Taken, Part, Files, Journal, Finish, Job, Cancel,
+            Forget, Refused,
+        ]
     };
 
     fn from_u32(value: u32) -> Option<Self> {
@@ -119,6 +126,10 @@ impl<R: Read> Decoder<R> {
 
     pub(crate) fn get_ref(&self) -> &R {
         self.reader.get_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut R {
+        self.reader.get_mut()
     }
 
     /// Whether all that was read has been given out.

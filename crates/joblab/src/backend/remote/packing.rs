@@ -18,7 +18,7 @@ use crate::shared::Attachments;
 pub(crate) enum Piece {
     /// A part of the argument, as a frame.
     Frame(Vec<u8>),
-    /// The shared memory in it.
+    /// Shared memory that the next frame speaks of.
     Attachments(Attachments),
     /// Why it ends too early.
     Torn(Error),
@@ -33,12 +33,37 @@ pub(crate) struct PackedBatch {
     pub(crate) needs_state: bool,
     /// Shared memory that the frame speaks of.
     pub(crate) attachments: Attachments,
+    /// How often it was given to a worker that died before it began.
+    pub(crate) in_vain: u32,
+    /// Whether its argument comes in parts, which are not kept.
+    pub(crate) is_in_parts: bool,
     /// What follows the frame.
     pub(crate) pieces: Option<Pieces>,
     pub(crate) completion: Completion,
 }
 
 impl PackedBatch {
+    /// Parts with the tasks behind the first `begun` ones, as a batch that can be sent to another
+    /// worker. None where there are none.
+    pub(crate) fn split_off(&mut self, begun: usize) -> Option<PackedBatch> {
+        let (head, batch) = Head::read(&self.frame[framing::HEADER..])?;
+        let rest = batch::without_first(batch, begun)?;
+        let mut frame = Head::leave_room(Kind::Batch);
+        frame.extend(rest);
+        head.fill_in(&mut frame);
+        framing::seal(&mut frame);
+        let first = self.completion.tasks().start + begun;
+        Some(PackedBatch {
+            frame: Arc::new(frame),
+            needs_state: self.needs_state,
+            attachments: self.attachments.clone(),
+            in_vain: 0,
+            is_in_parts: false,
+            pieces: None,
+            completion: self.completion.split_off(first),
+        })
+    }
+
     /// Lets go of the message first: once it is answered, its shared memory is the caller's alone.
     pub(crate) fn into_completion(self) -> Completion {
         self.completion
@@ -91,7 +116,15 @@ impl Packer {
             })
             .unzip();
         Ok((
-            PackedBatch { frame: Arc::new(frame), needs_state, attachments, pieces, completion },
+            PackedBatch {
+                frame: Arc::new(frame),
+                needs_state,
+                attachments,
+                in_vain: 0,
+                is_in_parts: pieces.is_some(),
+                pieces,
+                completion,
+            },
             rest,
         ))
     }

@@ -108,8 +108,7 @@ impl<'a> ImageName<'a> {
 }
 
 /// The body of [`Kind::Reply`] while a worker writes it: the verdict, the time that the batch took in
-/// nanoseconds, and the outcomes; at the end the descriptors (i32) of the shared memory in them, and the
-/// number of those.
+/// nanoseconds, and the outcomes; at the end how many files of shared memory came in front of it.
 pub(crate) struct ReplyWriter {
     /// The frame, to which the outcomes are appended.
     pub(crate) frame: Vec<u8>,
@@ -124,16 +123,10 @@ impl ReplyWriter {
     }
 
     /// The whole frame, when the outcomes are in it.
-    pub(crate) fn finish(
-        mut self,
-        wall: Duration,
-        descriptors: impl ExactSizeIterator<Item = i32>,
-    ) -> Vec<u8> {
+    pub(crate) fn finish(mut self, wall: Duration, files: usize) -> Vec<u8> {
         let wall = wall.as_nanos() as u64;
         self.frame[HEADER + 8..HEADER + 16].copy_from_slice(&wall.to_le_bytes());
-        let number = descriptors.len() as u64;
-        self.frame.extend(descriptors.flat_map(i32::to_le_bytes));
-        self.frame.extend(number.to_le_bytes());
+        self.frame.extend((files as u64).to_le_bytes());
         framing::seal(&mut self.frame);
         self.frame
     }
@@ -155,7 +148,8 @@ pub(crate) enum ReplyRead {
         wall: Duration,
         /// Where the outcomes begin.
         outcomes: usize,
-        descriptors: Vec<i32>,
+        /// How many files of shared memory came in front of it.
+        files: usize,
     },
     NoFunction(String),
 }
@@ -168,8 +162,8 @@ impl ReplyRead {
             Verdict::Done => {
                 let wall = Duration::from_nanos(fields.u64()?);
                 let outcomes = message.len() - fields.0.len();
-                let descriptors = descriptors_at_end(fields.0)?;
-                Some(ReplyRead::Done { wall, outcomes, descriptors })
+                let files = usize::try_from(u64::from_le_bytes(*fields.0.last_chunk()?)).ok()?;
+                Some(ReplyRead::Done { wall, outcomes, files })
             }
             Verdict::NoFunction => {
                 Some(ReplyRead::NoFunction(String::from_utf8_lossy(fields.0).into_owned()))
@@ -179,33 +173,14 @@ impl ReplyRead {
     }
 }
 
-fn descriptors_at_end(reply: &[u8]) -> Option<Vec<i32>> {
-    let (rest, number) = reply.split_last_chunk()?;
-    let length = usize::try_from(u64::from_le_bytes(*number)).ok()?.checked_mul(4)?;
-    let (descriptors, []) = rest[rest.len().checked_sub(length)?..].as_chunks() else {
-        return None;
-    };
-    Some(descriptors.iter().map(|descriptor| i32::from_le_bytes(*descriptor)).collect())
+/// A frame of [`Kind::Files`], with which so many files go.
+pub(crate) fn files(count: usize) -> Vec<u8> {
+    framing::around(Kind::Files, &[count as u64], &[])
 }
 
-/// The body of [`Kind::Copies`], from a Dask worker to its process.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Copies {
-    /// The process whose shared memory the next message speaks of.
-    pub(crate) of: u32,
-    /// The process that has copies of it.
-    pub(crate) from: u32,
-    /// The descriptors of each there and here.
-    pub(crate) pairs: Vec<(i32, i32)>,
-}
-
-impl Copies {
-    pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let mut numbers = Fields(body);
-        let (of, from) = (numbers.u64()? as u32, numbers.u64()? as u32);
-        let pair = || Some((numbers.u64()? as i32, numbers.u64()? as i32));
-        Some(Copies { of, from, pairs: std::iter::from_fn(pair).collect() })
-    }
+/// The body of [`Kind::Files`].
+pub(crate) fn read_count(body: &[u8]) -> Option<usize> {
+    usize::try_from(Fields(body).u64()?).ok()
 }
 
 /// What the bridge to Dask is told of a batch: what stands in the body of [`Kind::Job`] before the
@@ -215,17 +190,18 @@ pub(crate) struct JobHead {
     pub(crate) needs_state: bool,
     /// How long a task may take.
     pub(crate) limit: Option<Duration>,
-    /// Number, descriptor and size of each piece of shared memory.
-    pub(crate) memory: Vec<[u64; 3]>,
+    /// Number, descriptor and size of each piece of shared memory that is in the state, where it needs
+    /// that, and of each that is in the batch, in the order in which those speak of it.
+    pub(crate) memory: [Vec<[u64; 3]>; 2],
 }
 
 impl JobHead {
     /// The beginning of the frame: all but the `batch` frame.
     pub(crate) fn frame_around(&self, batch: &[u8]) -> Vec<u8> {
         let limit = self.limit.unwrap_or_default().as_nanos().try_into().unwrap_or(u64::MAX);
-        let mut numbers =
-            vec![self.number, self.needs_state.into(), limit, self.memory.len() as u64];
-        numbers.extend(self.memory.iter().flatten());
+        let [of_state, of_batch] = [0, 1].map(|which| self.memory[which].len() as u64);
+        let mut numbers = vec![self.number, self.needs_state.into(), limit, of_state, of_batch];
+        numbers.extend(self.memory.iter().flatten().flatten());
         framing::around(Kind::Job, &numbers, batch)
     }
 }
@@ -236,9 +212,7 @@ pub(crate) fn list(kind: Kind, numbers: &[u64]) -> Vec<u8> {
 }
 
 /// The body of [`Kind::Hello`] from the bridge to Dask: how many tasks the cluster can run at a time.
-pub(crate) fn read_threads(body: &[u8]) -> Option<usize> {
-    usize::try_from(Fields(body).u64()?).ok()
-}
+pub(crate) use self::read_count as read_threads;
 
 /// The body of [`Kind::Reply`] from the bridge to Dask.
 #[derive(Debug, PartialEq, Eq)]
@@ -315,24 +289,21 @@ mod tests {
 
     #[test]
     fn a_reply_is_read_as_it_was_written() {
-        for descriptors in [vec![], vec![7, 1 << 30]] {
+        for files in [0, 1000] {
             let mut writer = ReplyWriter::done();
             writer.frame.extend(b"outcomes");
             let wall = Duration::from_nanos(12_345);
-            let frame = writer.finish(wall, descriptors.iter().copied());
+            let frame = writer.finish(wall, files);
             let message = body(&frame);
             let read = ReplyRead::read(message).unwrap();
-            assert_eq!(read, ReplyRead::Done { wall, outcomes: 16, descriptors });
+            assert_eq!(read, ReplyRead::Done { wall, outcomes: 16, files });
             assert!(message[16..].starts_with(b"outcomes"));
-            assert_eq!(ReplyRead::read(&message[..15]), None);
+            assert_eq!(ReplyRead::read(&message[..20]), None);
         }
         let frame = ReplyWriter::no_function("it is gone");
         let read = ReplyRead::read(body(&frame));
         assert_eq!(read, Some(ReplyRead::NoFunction("it is gone".to_owned())));
-        // More descriptors than there are bytes.
-        let mut lie = ReplyWriter::done().frame;
-        lie.extend(u64::MAX.to_le_bytes());
-        assert_eq!(ReplyRead::read(&lie[HEADER..]), None);
+        assert_eq!(read_count(body(&files(253))), Some(253));
     }
 
     /// Names and numbers from lines like `ONE, TWO = range(1, 3)` of the Python side.
@@ -354,7 +325,7 @@ mod tests {
         let mut kinds: Vec<_> =
             Kind::ALL.iter().map(|kind| (name(kind), u64::from(*kind as u32))).collect();
         kinds.sort_by_key(|(_, number)| *number);
-        assert_eq!(kinds, numbered("HELLO"));
+        assert_eq!(kinds, [numbered("HELLO"), numbered("JOB")].concat());
         let verdicts: Vec<_> =
             Verdict::ALL.iter().map(|verdict| (name(verdict), *verdict as u64)).collect();
         assert_eq!(verdicts, numbered("DONE"));

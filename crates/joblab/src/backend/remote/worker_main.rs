@@ -6,16 +6,19 @@ use std::ffi::c_void;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use std::{mem, thread};
 
 use super::framing::{self, Broken, Decoder, Kind};
 use super::images::{Image, ImageAddress};
-use super::protocol::{Copies, Head, ImageName, ReplyWriter};
-use crate::batch::{self, InWorker, Incoming};
+use super::protocol::{Head, ImageName, ReplyWriter};
+use super::socket::{self, Socket};
+use crate::batch::{self, InWorker, Incoming, Journal};
 use crate::measure::Moment;
 use crate::os::{self, Interest, MAIN_THREAD};
-use crate::shared::{self, TakenFiles};
+use crate::shared;
 
 /// The variable that makes a program a worker.
 pub(crate) const VARIABLE: &str = "JOBLAB_WORKER";
@@ -69,52 +72,97 @@ fn be_a_worker() -> ! {
         })?;
         Ok(ours)
     };
-    match start().and_then(|socket| os::wait(&[(socket.as_fd(), Interest::HangUp)], None)) {
-        Ok(_) => os::exit_now(0),
+    let parent = parent_id();
+    match start().and_then(|socket| wait_for_end(&socket, parent)) {
+        Ok(()) => os::exit_now(0),
         Err(_) => os::exit_now(FAILED),
     }
 }
 
+/// Waits until the parent is gone: it, and not a copy of it (fork(2)) that holds the other end of the
+/// socket too.
+fn wait_for_end(socket: &UnixStream, parent: u32) -> io::Result<()> {
+    let end = os::end_of(parent);
+    let mut files = vec![(socket.as_fd(), Interest::HangUp)];
+    files.extend(end.as_ref().map(|end| (end.as_fd(), Interest::Read)));
+    // Where there is no file that tells, somebody else is the parent then.
+    let tick = end.is_none().then_some(TICK);
+    while parent_id() == parent {
+        if os::wait(&files, tick)?.contains(&true) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// So often is looked for the parent where no file tells of its end.
+const TICK: Duration = Duration::from_millis(500);
+
 /// The status with which std ends a process whose main thread panicked.
 const FAILED: i32 = 101;
 
-fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
-    socket.write_all(&framing::frame(Kind::Hello, &[]))?;
+fn answer_tasks(socket: UnixStream) -> io::Result<()> {
+    socket::send_all(&socket, &framing::frame(Kind::Hello, &[]), &[])?;
 
-    let mut decoder = Decoder::new(Inlet(socket.try_clone()?));
+    let mut decoder = Decoder::new(Inlet(Socket::new(socket.try_clone()?)));
     let mut images = Vec::new();
     let mut worker = InWorker {
         state: Err("it was never told how to make it".to_owned()),
         attachments: Vec::new(),
+        journal: None,
     };
     // The shared memory of replies, until the parent has taken it over.
     let mut kept = VecDeque::new();
-    // Copies of the next message's shared memory.
-    let mut copies = (0, Vec::new());
+    // Those of the next message's shared memory.
+    let mut files = Vec::new();
     loop {
         match decoder.next() {
-            Ok(Some((Kind::Image, body))) => images.push(open_image(&body)),
+            Ok(Some((Kind::Image, body))) => {
+                prepares(&worker, true);
+                images.push(open_image(&body));
+                prepares(&worker, false);
+            }
+            Ok(Some((Kind::Journal, _))) => {
+                let file = files.pop().flatten();
+                worker.journal = file.and_then(|file| Journal::open(file).ok());
+            }
             Ok(Some((Kind::Batch, body))) => {
-                let (pid, taken) = mem::take(&mut copies);
-                let reply = shared::with_taken_files(pid, taken, || {
+                let reply = shared::with_files(mem::take(&mut files), || {
                     answer(&body, &images, &mut worker, &mut || next_part(&mut decoder))
                 });
                 if !worker.attachments.is_empty() {
+                    for (frame, some) in socket::frames_of_files(&worker.attachments) {
+                        socket::send_all(&socket, &frame, some)?;
+                    }
                     kept.push_back(mem::take(&mut worker.attachments));
                 }
-                socket.write_all(&reply)?;
+                socket::send_all(&socket, &reply, &[])?;
             }
             Ok(Some((Kind::State, body))) => {
-                let (pid, taken) = mem::take(&mut copies);
+                let files = mem::take(&mut files);
+                prepares(&worker, true);
                 worker.state = find(&body, &images).and_then(|(maker, function, context)| {
                     // SAFETY: as for `call_trampoline` below.
                     let make = || unsafe { batch::make_state(maker, function, context) };
-                    shared::with_taken_files(pid, taken, make)
+                    shared::with_files(files, make)
                 });
+                prepares(&worker, false);
             }
-            Ok(Some((Kind::Copies, body))) => copies = take_copies(&body)?,
+            Ok(Some((Kind::Files, body))) => {
+                let some = decoder.get_mut().0.take_files(&body);
+                files.extend(some.ok_or(io::ErrorKind::InvalidData)?);
+            }
+            Ok(Some((Kind::Finish, _))) => {
+                let state = mem::replace(&mut worker.state, Err(String::new()));
+                // A panic is printed, and nobody is left who could be told otherwise.
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+                    mem::forget(payload);
+                }
+                let _ = io::stdout().flush();
+                return Ok(());
+            }
             // What is left of an argument that was not read to its end.
-            Ok(Some((Kind::Part, _))) => {}
+            Ok(Some((Kind::Part, _))) => files.clear(),
             Ok(Some((Kind::Taken, _))) => drop(kept.pop_front()),
             Err(Broken::Closed) => return Ok(()),
             Err(Broken::Io(error)) => return Err(error),
@@ -123,12 +171,19 @@ fn answer_tasks(mut socket: UnixStream) -> io::Result<()> {
     }
 }
 
+/// Notes that the worker does, or did, what may end it and is no task.
+fn prepares(worker: &InWorker, prepares: bool) {
+    if let Some(journal) = &worker.journal {
+        journal.prepares(prepares);
+    }
+}
+
 /// What the parent sends: often one batch soon after the other.
-struct Inlet(UnixStream);
+struct Inlet(Socket);
 
 impl Read for Inlet {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        os::wait(&[(self.0.as_fd(), Interest::Read)], None)?;
+        os::wait(&[(self.0.stream().as_fd(), Interest::Read)], None)?;
         self.0.read(buffer)
     }
 }
@@ -155,18 +210,16 @@ fn open_image(body: &[u8]) -> Result<Image, String> {
     })
 }
 
-/// The process that a message's shared memory is of, and the copies of that which another one has.
-fn take_copies(body: &[u8]) -> io::Result<(u32, TakenFiles)> {
-    let Copies { of, from, pairs } = Copies::read(body).ok_or(io::ErrorKind::InvalidData)?;
-    let take = |(theirs, here)| Ok((theirs, shared::take_file(from, here)?));
-    Ok((of, pairs.into_iter().map(take).collect::<io::Result<_>>()?))
-}
-
 /// The next part of a batch's argument; none after the last, or where the parent is gone.
 fn next_part(decoder: &mut Decoder<Inlet>) -> Option<Vec<u8>> {
-    match decoder.next() {
-        Ok(Some((Kind::Part, part))) if !part.is_empty() => Some(part),
-        _ => None,
+    loop {
+        match decoder.next() {
+            Ok(Some((Kind::Part, part))) if !part.is_empty() => return Some(part),
+            Ok(Some((Kind::Files, body))) => {
+                shared::add_files(decoder.get_mut().0.take_files(&body)?);
+            }
+            _ => return None,
+        }
     }
 }
 
@@ -186,9 +239,7 @@ fn answer(
             // SAFETY: the parent is the same program with the same libraries: `open_image` has
             // checked that these are the files that it took the offsets from.
             unsafe { batch::call_trampoline(trampoline, function, worker, incoming, outcomes) };
-            let attached = worker.attachments.iter();
-            let descriptors = attached.map(|attached| attached.segment.descriptor());
-            let reply = reply.finish(start.elapsed(), descriptors);
+            let reply = reply.finish(start.elapsed(), worker.attachments.len());
             // What the tasks printed is in the pipe before their results are in the socket.
             let _ = io::stdout().flush();
             reply
