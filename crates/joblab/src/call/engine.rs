@@ -267,7 +267,8 @@ impl<'p> Engine<'p> {
             // rest.
             if let Some(index) = self.again.pop() {
                 if let Some(task) = self.keeper.kept(index) {
-                    tasks.submit_kept(task, &mut Some(self.completion(index..index + 1)))?;
+                    shared::with_attachments(task.attachments(), || tasks.pull_kept(task))?;
+                    tasks.submit(&mut Some(self.completion(index..index + 1)))?;
                     self.counts.under_way += 1;
                 }
                 continue;

@@ -8,7 +8,7 @@ use crate::batch::{self, Batch, Completion, Function, Portable, ResultReader, Re
 use crate::codec::{self, Sink, Written};
 use crate::error::Error;
 use crate::pool::{Job, Spawn, Workers};
-use crate::shared;
+use crate::shared::Attachments;
 use crate::task::Data;
 
 /// The typed part of a call: where batches come from, one after the other.
@@ -33,11 +33,11 @@ pub(crate) trait Tasks {
     /// Where the pool does not take it.
     fn submit(&mut self, completion: &mut Option<Completion>) -> Result<(), Error>;
 
-    /// Hands out one task that was kept.
+    /// Makes one task that was kept the next batch, where nothing else is pulled.
     ///
     /// # Errors
-    /// As [`submit`](Self::submit), and where the task's argument cannot be read.
-    fn submit_kept(&mut self, task: &KeptTask, _: &mut Option<Completion>) -> Result<(), Error> {
+    /// Where the task's argument cannot be read.
+    fn pull_kept(&mut self, task: &KeptTask) -> Result<(), Error> {
         Err(Error::lost(task.index))
     }
 
@@ -59,6 +59,11 @@ pub(crate) struct KeptTask {
 }
 
 impl KeptTask {
+    /// The shared memory that is in its argument.
+    pub(super) fn attachments(&self) -> &Attachments {
+        &self.argument.attachments
+    }
+
     fn refused(&self, reason: String) -> Error {
         Error::argument(self.index, reason)
     }
@@ -233,16 +238,11 @@ where
         }
     }
 
-    fn submit_kept(
-        &mut self,
-        task: &KeptTask,
-        completion: &mut Option<Completion>,
-    ) -> Result<(), Error> {
-        let Written { bytes, attachments } = &task.argument;
-        let argument = shared::with_attachments(attachments, || codec::read(bytes))
-            .map_err(|reason| task.refused(reason))?;
-        let batch = Self::batch(self.functions[task.function].clone(), vec![argument]);
-        submit(self.workers, batch, completion)
+    fn pull_kept(&mut self, task: &KeptTask) -> Result<(), Error> {
+        let argument = codec::read(&task.argument.bytes).map_err(|reason| task.refused(reason))?;
+        self.arguments.push(argument);
+        self.function = Some(self.functions[task.function].clone());
+        Ok(())
     }
 
     fn read(&mut self, reader: &mut ResultReader<'_>) {
