@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::inbox::Shared;
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
-use crate::batch::{self, Progress, RemoteWorker, Reply};
+use crate::batch::{self, Death, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
@@ -354,7 +354,7 @@ fn after_death(mut batch: PackedBatch, worker: &WorkerHandle, how: &str) -> Opti
                 outcomes: 0,
                 files: Vec::new(),
             };
-            batch.into_completion().died(ended, reply, error);
+            batch.into_completion().died(Death { ended, reply, error });
             rest
         }
     }
