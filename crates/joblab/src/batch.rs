@@ -14,7 +14,7 @@ mod work;
 mod written;
 
 pub(crate) use self::completion::{
-    CallShared, Completion, Ended, Event, Finished, RemoteWorker, Reply, Results,
+    CallShared, Completion, Death, Ended, Event, Finished, RemoteWorker, Reply, Results,
 };
 pub(crate) use self::function::{
     Fallible, Function, InWorker, PackedState, call_trampoline, make_state,

@@ -280,12 +280,7 @@ impl Parallel {
 
     /// The workers, started by the first caller, and where their tasks are.
     fn enter(&self) -> Result<(&dyn Workers, Nesting), Error> {
-        self.enter_with(
-            &self.workers,
-            |n_jobs| self.choice.start(n_jobs),
-            &CALLER,
-            |workers| available(workers),
-        )
+        self.enter_with(&self.workers, |n_jobs| self.choice.start(n_jobs), &CALLER, available)
     }
 
     /// Does the same for workers that share memory.
@@ -342,7 +337,7 @@ impl Parallel {
 ///
 /// # Errors
 /// Where they are those of another process.
-fn available(workers: &dyn Workers) -> Result<usize, Error> {
+fn available(workers: &(dyn Workers + '_)) -> Result<usize, Error> {
     if workers.is_elsewhere() { Err(Error::forked()) } else { Ok(workers.n_workers()) }
 }
 

@@ -27,9 +27,18 @@ pub(crate) enum Ended {
     Here(Finished),
     /// In another one, whose message has not been read.
     Elsewhere(Reply),
-    /// In another one, which has died. The reply was made of what is known of it, and is about the
-    /// first `ended` tasks; the error is that of the next one, which was running.
-    Died { ended: usize, reply: Reply, error: Option<Error> },
+    /// In another one, which has died.
+    Died(Box<Death>),
+}
+
+/// What is known of a batch whose worker process has died.
+pub(crate) struct Death {
+    /// So many of its tasks had ended.
+    pub(crate) ended: usize,
+    /// What the worker would have answered for those.
+    pub(crate) reply: Reply,
+    /// The error of the next task, which was running.
+    pub(crate) error: Option<Error>,
 }
 
 /// The results of a batch's tasks: a `vec::IntoIter` of their type.
@@ -118,9 +127,9 @@ impl Completion {
         self.tell(Ok(Ended::Elsewhere(reply)));
     }
 
-    /// A worker in another process has died: see [`Ended::Died`].
-    pub(crate) fn died(mut self, ended: usize, reply: Reply, error: Option<Error>) {
-        self.tell(Ok(Ended::Died { ended, reply, error }));
+    /// The worker, in another process, has died.
+    pub(crate) fn died(mut self, death: Death) {
+        self.tell(Ok(Ended::Died(Box::new(death))));
     }
 
     /// Parts with the tasks from the given one on, for which somebody else is to tell then.

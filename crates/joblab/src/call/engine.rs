@@ -17,7 +17,7 @@ use super::options::Options;
 use super::progress::{Counts, Reporter};
 use super::tasks::{Keeper, Tasks};
 use crate::batch::{
-    CallShared, Completion, Ended as BatchEnded, Event, Failure, Finished, Nesting, Reply,
+    CallShared, Completion, Death, Ended as BatchEnded, Event, Failure, Finished, Nesting, Reply,
     ResultReader, Rules,
 };
 use crate::error::{self, Error};
@@ -217,10 +217,12 @@ impl<'p> Engine<'p> {
                     let read = read(tasks, &range, reply);
                     (range, read, None)
                 }
-                Ok(BatchEnded::Died { ended, reply, error }) => {
-                    let (ended, running) = (range.start..range.start + ended, error);
+                Ok(BatchEnded::Died(death)) => {
+                    let Death { ended, reply, error } = *death;
+                    let ended = range.start..range.start + ended;
+                    let running = error.map(|error| (ended.end..range.end, error));
                     let read = read(tasks, &ended, reply);
-                    (ended.clone(), read, running.map(|error| (ended.end..range.end, error)))
+                    (ended, read, running)
                 }
                 Err(error) => (range, Err(error), None),
             };

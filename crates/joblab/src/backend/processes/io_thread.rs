@@ -13,7 +13,7 @@ use super::inbox::Shared;
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
 use crate::backend::remote::printer::Printer;
-use crate::batch::{self, Progress, RemoteWorker, Reply};
+use crate::batch::{self, Death, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
@@ -373,7 +373,8 @@ fn after_death(mut batch: PackedBatch, worker: &WorkerHandle, how: &str) -> Opti
                 outcomes: 0,
                 files: Vec::new(),
             };
-            worker.after_output(move || batch.into_completion().died(ended, reply, error));
+            let death = Death { ended, reply, error };
+            worker.after_output(move || batch.into_completion().died(death));
             rest
         }
     }
