@@ -8,9 +8,11 @@ mod batch_size;
 mod cancel;
 mod collect;
 mod engine;
+mod intake;
 mod options;
 mod progress;
 mod results;
+mod retries;
 mod tasks;
 
 pub use self::cancel::CancelToken;

@@ -1,30 +1,22 @@
 //! The engine of a call: when to pull tasks, when to hand out batches, how long to wait, what to try
 //! again, when to stop. It knows no types of tasks, and is compiled once.
 
-use std::collections::HashMap;
-use std::iter;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, ThreadId};
 
 use super::batch_size::BatchSize;
 use super::cancel::Watch;
 use super::collect::{All, Collect, Queue, Take};
 use super::options::Options;
 use super::progress::{Counts, Reporter};
-use super::tasks::{Keeper, Tasks};
-use crate::batch::{
-    CallShared, Completion, Death, Ended as BatchEnded, Event, Failure, Finished, Nesting, Reply,
-    ResultReader, Rules,
-};
+use super::retries::{Keeper, Retries};
+use super::tasks::Tasks;
+use crate::batch::{CallShared, Completion, Event, Nesting, Rules};
 use crate::error::{self, Error};
-use crate::measure::{
-    Moment, Stopwatch, TaskRecord, TaskTimes, Timing, used_in_other_processes,
-    used_in_other_threads,
-};
+use crate::measure::{Moment, Stopwatch, TaskRecord, Timing};
 use crate::os::spin;
 use crate::pool::Workers;
 use crate::shared;
@@ -35,18 +27,14 @@ use crate::shared;
 /// the call stops what it still has under way.
 pub(crate) struct Engine<'p> {
     workers: &'p dyn Workers,
-    options: &'p Options,
-    shared: Arc<CallShared>,
+    pub(super) options: &'p Options,
+    pub(super) shared: Arc<CallShared>,
     sender: Sender<Event>,
     events: Receiver<Event>,
-    stopwatch: Stopwatch,
-    batch_size: BatchSize,
-    counts: Counts,
-    keeper: Keeper,
-    /// Tasks to be handed out once more, each in a batch of its own.
-    again: Vec<usize>,
-    /// How often tasks have failed, where they may be tried again.
-    failures: HashMap<usize, u32>,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) batch_size: BatchSize,
+    pub(super) counts: Counts,
+    pub(super) retries: Retries,
     reporter: Option<Reporter>,
     /// Since when no task has ended.
     quiet_since: Moment,
@@ -120,9 +108,7 @@ impl<'p> Engine<'p> {
             leaves: false,
             is_over: false,
             last: None,
-            keeper: Keeper::new(options.retries > 0),
-            again: Vec::new(),
-            failures: HashMap::new(),
+            retries: Retries::new(options.retries),
             workers,
             options,
             shared,
@@ -211,28 +197,7 @@ impl<'p> Engine<'p> {
                 None => return Ok(false),
             };
             self.counts.under_way -= range.len();
-            let (ended_tasks, ended, running) = match ended {
-                Ok(BatchEnded::Here(finished)) => (range, Ok(finished), None),
-                Ok(BatchEnded::Elsewhere(reply)) => {
-                    let read = read(tasks, &range, reply);
-                    (range, read, None)
-                }
-                Ok(BatchEnded::Died(death)) => {
-                    let Death { ended, reply, error } = *death;
-                    let ended = range.start..range.start + ended;
-                    let running = error.map(|error| (ended.end..range.end, error));
-                    let read = read(tasks, &ended, reply);
-                    (ended, read, running)
-                }
-                Err(error) => (range, Err(error), None),
-            };
-            match ended {
-                Ok(finished) => self.take_in(ended_tasks, finished, collect),
-                Err(error) => self.take_in_failure(ended_tasks, error, collect),
-            }
-            if let Some((task, error)) = running {
-                self.take_in_failure(task, error, collect);
-            }
+            self.take_in_batch(range, ended, tasks, collect);
             if let Some(reporter) = &mut self.reporter {
                 reporter.report(&self.counts, &self.stopwatch);
             }
@@ -267,8 +232,8 @@ impl<'p> Engine<'p> {
         while !self.is_stopped() {
             // These have their room already, and results that wait behind them may have taken the
             // rest.
-            if let Some(index) = self.again.pop() {
-                if let Some(task) = self.keeper.kept(index) {
+            if let Some(index) = self.retries.next() {
+                if let Some(task) = self.retries.keeper.kept(index) {
                     shared::with_attachments(task.attachments(), || tasks.pull_kept(task))?;
                     tasks.submit(&mut Some(self.completion(index..index + 1)))?;
                     self.counts.under_way += 1;
@@ -283,16 +248,16 @@ impl<'p> Engine<'p> {
             }
             let first = self.counts.sent_tasks;
             let size = self.batch_size.next(tasks.remaining());
-            pull(tasks, size.min(room), first, &mut self.keeper)?;
+            pull(tasks, size.min(room), first, &mut self.retries.keeper)?;
             let sent = tasks.pulled();
             if sent > 0 {
                 tasks.submit(&mut Some(self.completion(first..first + sent)))?;
                 self.count_sent(sent);
-            } else if let Some(error) = self.keeper.take_refusal() {
+            } else if let Some(error) = self.retries.keeper.take_refusal() {
                 self.completion(first..first + 1).failed(error);
                 self.count_sent(1);
             }
-            self.counts.all_sent = tasks.is_at_end() && !self.keeper.has_refused();
+            self.counts.all_sent = tasks.is_at_end() && !self.retries.keeper.has_refused();
         }
         Ok(())
     }
@@ -337,105 +302,15 @@ impl<'p> Engine<'p> {
         }
     }
 
-    /// Passes on the outcomes of a batch, but for those that are tried again.
-    fn take_in(&mut self, range: Range<usize>, finished: Finished, collect: &mut dyn Collect) {
-        let Finished { outcomes, results, pid, thread, thread_id } = finished;
-        self.batch_size.learn(&outcomes.times);
-        if self.shared.rules.nesting.is_inside_of_a_task() {
-            count_for_the_task_around(&outcomes.times, thread_id);
-        }
-        collect.batch(results);
-        let mut failures = outcomes.failures.into_iter().peekable();
-        let carried = outcomes.carried.into_iter().chain(iter::repeat(0));
-        for (place, (times, carried)) in outcomes.times.iter().zip(carried).enumerate() {
-            let index = range.start + place;
-            let failure = failures.next_if(|(failed, _)| *failed == place);
-            let (outcome, has_result) = match failure.map(|(_, failure)| failure) {
-                None => {
-                    let record = || {
-                        let origin = self.stopwatch.origin();
-                        TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
-                    };
-                    (self.in_time(index, times).map(|()| record()), true)
-                }
-                Some(Failure::Returned) => (Err(Error::returned(index)), true),
-                Some(Failure::Panicked(_)) if self.tries_again(index) => continue,
-                Some(Failure::Panicked(message)) => {
-                    (Err(Error::panic(index, &thread, pid, &message)), false)
-                }
-                Some(Failure::NoState(reason)) => (Err(Error::state(index, reason)), false),
-                Some(Failure::ArgumentUnread(reason)) => {
-                    (Err(Error::unread_argument(index, reason)), false)
-                }
-                Some(Failure::NotCarried(reason)) => (Err(Error::result(index, reason)), false),
-            };
-            self.settle(index);
-            collect.task(index, outcome, has_result);
-        }
-    }
-
-    /// A worker that could be stopped has been; of a thread this is the first that is heard.
-    fn in_time(&self, index: usize, times: &TaskTimes) -> Result<(), Error> {
-        match self.options.task_timeout {
-            Some(limit) if times.wall > limit => Err(Error::task_timeout(
-                index,
-                limit,
-                &format!("threads cannot be stopped: it ended after {:.3?}", times.wall),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Passes on the failure of a whole batch. Where tasks travelled with the one that is to blame,
-    /// they are tried again, each alone.
-    fn take_in_failure(&mut self, range: Range<usize>, error: Error, collect: &mut dyn Collect) {
-        let is_retried = error.is_worker_death() && self.options.retries > 0;
-        if is_retried && range.len() > 1 {
-            self.again.extend(range.rev());
-        } else if !(is_retried && self.tries_again(range.start)) {
-            // None may be missing where each has its own outcome.
-            let is_death = error.is_worker_death();
-            let other = |index| match is_death {
-                true => Error::died_with(index, &error.to_string()),
-                false => Error::lost(index),
-            };
-            let others: Vec<_> = range.clone().skip(1).map(|index| (index, other(index))).collect();
-            for (index, error) in iter::once((range.start, error)).chain(others) {
-                self.settle(index);
-                collect.task(index, Err(error), false);
-            }
-        }
-    }
-
-    /// Counts a failure, and plans another attempt if the task has one left.
-    fn tries_again(&mut self, index: usize) -> bool {
-        if self.options.retries == 0 || self.is_stopped() {
-            return false;
-        }
-        let failures = self.failures.entry(index).or_default();
-        *failures += 1;
-        let again = *failures <= self.options.retries;
-        if again {
-            self.again.push(index);
-        }
-        again
-    }
-
-    /// A task has ended for good.
-    fn settle(&mut self, index: usize) {
-        self.counts.done += 1;
-        self.keeper.forget(index);
-    }
-
     /// Hands out nothing more, and has what runs stopped, where the pool can do that.
     fn stop(&mut self) {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.counts.all_sent = true;
-        self.again.clear();
+        self.retries.clear();
         self.leaves = self.workers.stop_unwanted() || self.workers.is_elsewhere();
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.shared.cancelled.load(Ordering::Relaxed)
     }
 }
@@ -449,16 +324,6 @@ impl Drop for Engine<'_> {
     }
 }
 
-/// Counts a batch's CPU time for the task that made the call, unless it ran in the same thread.
-fn count_for_the_task_around(times: &[TaskTimes], thread_id: Option<ThreadId>) {
-    let cpu = times.iter().map(|times| times.cpu).sum();
-    match thread_id {
-        None => used_in_other_processes(cpu),
-        Some(thread) if thread != thread::current().id() => used_in_other_threads(cpu),
-        Some(_) => {}
-    }
-}
-
 /// Fills the next batch from the caller's iterator. The first task of it has the index `first`.
 fn pull(
     tasks: &mut dyn Tasks,
@@ -468,19 +333,4 @@ fn pull(
 ) -> Result<(), Error> {
     catch_unwind(AssertUnwindSafe(|| tasks.pull(most, keeper)))
         .map_err(|payload| Error::input(first + tasks.pulled(), &error::panic_message(payload)))
-}
-
-/// Makes outcomes of a worker process's message.
-fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Finished, Error> {
-    let worker = reply.worker;
-    let message = &reply.message[reply.outcomes..];
-    let outcomes = shared::with_files(reply.files, || {
-        ResultReader::read(message, &mut |reader| tasks.read(reader))
-    });
-    let results = tasks.take_read();
-    let mut outcomes = outcomes.ok_or_else(|| Error::torn(range.start))?;
-    for times in &mut outcomes.times {
-        times.read_ahead(worker.clock_ahead);
-    }
-    Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread, thread_id: None })
 }

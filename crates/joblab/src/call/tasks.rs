@@ -1,14 +1,13 @@
 //! Where a call's tasks come from, with their types: the caller's iterator, which is pulled as workers
 //! get free.
 
-use std::collections::HashMap;
 use std::vec;
 
+use super::retries::{Keeper, KeptTask};
 use crate::batch::{self, Batch, Completion, Function, Portable, ResultReader, Results, Work};
-use crate::codec::{self, Sink, Written};
+use crate::codec;
 use crate::error::Error;
 use crate::pool::{Job, Spawn, Workers};
-use crate::shared::Attachments;
 use crate::task::Data;
 
 /// The typed part of a call: where batches come from, one after the other.
@@ -47,80 +46,6 @@ pub(crate) trait Tasks {
     /// What was read.
     fn take_read(&mut self) -> Results {
         Box::new(())
-    }
-}
-
-/// A task that was handed out and may have to be so again, written down.
-pub(crate) struct KeptTask {
-    index: usize,
-    /// The place of its function in the call's list of those.
-    function: usize,
-    argument: Written,
-}
-
-impl KeptTask {
-    /// The shared memory that is in its argument.
-    pub(super) fn attachments(&self) -> &Attachments {
-        &self.argument.attachments
-    }
-
-    fn refused(&self, reason: String) -> Error {
-        Error::argument(self.index, reason)
-    }
-}
-
-/// Keeps the tasks that may have to be handed out again.
-pub(crate) struct Keeper {
-    is_needed: bool,
-    /// The index of the next task.
-    next: usize,
-    kept: HashMap<usize, KeptTask>,
-    /// Why the last task that was pulled could not be written down.
-    refused: Option<Error>,
-}
-
-impl Keeper {
-    /// `is_needed`: whether tasks may have to be handed out again.
-    pub(super) fn new(is_needed: bool) -> Self {
-        Keeper { is_needed, next: 0, kept: HashMap::new(), refused: None }
-    }
-
-    /// Keeps the next task, whose argument `write` writes down. False where that cannot be done.
-    fn keep(
-        &mut self,
-        function: usize,
-        write: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), String>,
-    ) -> bool {
-        let index = self.next;
-        self.next += 1;
-        match codec::written_by(write) {
-            Ok(argument) => {
-                self.kept.insert(index, KeptTask { index, function, argument });
-                true
-            }
-            Err(reason) => {
-                self.refused = Some(Error::argument(index, reason));
-                false
-            }
-        }
-    }
-
-    /// Whether a task was pulled that cannot be handed out.
-    pub(super) fn has_refused(&self) -> bool {
-        self.refused.is_some()
-    }
-
-    pub(super) fn take_refusal(&mut self) -> Option<Error> {
-        self.refused.take()
-    }
-
-    pub(super) fn kept(&self, index: usize) -> Option<&KeptTask> {
-        self.kept.get(&index)
-    }
-
-    /// Says that a task will not be handed out again.
-    pub(super) fn forget(&mut self, index: usize) {
-        self.kept.remove(&index);
     }
 }
 
@@ -209,7 +134,7 @@ where
                 self.held = Some((function, argument));
                 return;
             }
-            if keeper.is_needed && !self.keep(&function, &argument, keeper) {
+            if keeper.is_needed() && !self.keep(&function, &argument, keeper) {
                 return;
             }
             self.function = Some(function);
@@ -239,9 +164,9 @@ where
     }
 
     fn pull_kept(&mut self, task: &KeptTask) -> Result<(), Error> {
-        let argument = codec::read(&task.argument.bytes).map_err(|reason| task.refused(reason))?;
+        let argument = codec::read(task.argument()).map_err(|reason| task.refused(reason))?;
         self.arguments.push(argument);
-        self.function = Some(self.functions[task.function].clone());
+        self.function = Some(self.functions[task.function()].clone());
         Ok(())
     }
 

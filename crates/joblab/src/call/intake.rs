@@ -1,0 +1,153 @@
+//! The intake of a call's engine: what becomes of each task when its batch has ended.
+
+use std::iter;
+use std::ops::Range;
+use std::thread::{self, ThreadId};
+
+use super::collect::Collect;
+use super::engine::Engine;
+use super::tasks::Tasks;
+use crate::batch::{Death, Ended, Failure, Finished, Reply, ResultReader};
+use crate::error::Error;
+use crate::measure::{TaskRecord, TaskTimes, used_in_other_processes, used_in_other_threads};
+use crate::shared;
+
+impl Engine<'_> {
+    /// Passes on how each task of a batch has ended, but for those that are tried again.
+    pub(super) fn take_in_batch(
+        &mut self,
+        range: Range<usize>,
+        ended: Result<Ended, Error>,
+        tasks: &mut dyn Tasks,
+        collect: &mut dyn Collect,
+    ) {
+        let (ended_tasks, ended, running) = match ended {
+            Ok(Ended::Here(finished)) => (range, Ok(finished), None),
+            Ok(Ended::Elsewhere(reply)) => {
+                let read = read(tasks, &range, reply);
+                (range, read, None)
+            }
+            Ok(Ended::Died(death)) => {
+                let Death { ended, reply, error } = *death;
+                let ended = range.start..range.start + ended;
+                let running = error.map(|error| (ended.end..range.end, error));
+                let read = read(tasks, &ended, reply);
+                (ended, read, running)
+            }
+            Err(error) => (range, Err(error), None),
+        };
+        match ended {
+            Ok(finished) => self.take_in(ended_tasks, finished, collect),
+            Err(error) => self.take_in_failure(ended_tasks, error, collect),
+        }
+        if let Some((task, error)) = running {
+            self.take_in_failure(task, error, collect);
+        }
+    }
+
+    /// Passes on the outcomes of a batch, but for those that are tried again.
+    fn take_in(&mut self, range: Range<usize>, finished: Finished, collect: &mut dyn Collect) {
+        let Finished { outcomes, results, pid, thread, thread_id } = finished;
+        self.batch_size.learn(&outcomes.times);
+        if self.shared.rules.nesting.is_inside_of_a_task() {
+            count_for_the_task_around(&outcomes.times, thread_id);
+        }
+        collect.batch(results);
+        let mut failures = outcomes.failures.into_iter().peekable();
+        let carried = outcomes.carried.into_iter().chain(iter::repeat(0));
+        for (place, (times, carried)) in outcomes.times.iter().zip(carried).enumerate() {
+            let index = range.start + place;
+            let failure = failures.next_if(|(failed, _)| *failed == place);
+            let (outcome, has_result) = match failure.map(|(_, failure)| failure) {
+                None => {
+                    let record = || {
+                        let origin = self.stopwatch.origin();
+                        TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
+                    };
+                    (self.in_time(index, times).map(|()| record()), true)
+                }
+                Some(Failure::Returned) => (Err(Error::returned(index)), true),
+                Some(Failure::Panicked(_)) if self.tries_again(index) => continue,
+                Some(Failure::Panicked(message)) => {
+                    (Err(Error::panic(index, &thread, pid, &message)), false)
+                }
+                Some(Failure::NoState(reason)) => (Err(Error::state(index, reason)), false),
+                Some(Failure::ArgumentUnread(reason)) => {
+                    (Err(Error::unread_argument(index, reason)), false)
+                }
+                Some(Failure::NotCarried(reason)) => (Err(Error::result(index, reason)), false),
+            };
+            self.settle(index);
+            collect.task(index, outcome, has_result);
+        }
+    }
+
+    /// A worker that could be stopped has been; of a thread this is the first that is heard.
+    fn in_time(&self, index: usize, times: &TaskTimes) -> Result<(), Error> {
+        match self.options.task_timeout {
+            Some(limit) if times.wall > limit => Err(Error::task_timeout(
+                index,
+                limit,
+                &format!("threads cannot be stopped: it ended after {:.3?}", times.wall),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes on the failure of a whole batch. Where tasks travelled with the one that is to blame,
+    /// they are tried again, each alone.
+    fn take_in_failure(&mut self, range: Range<usize>, error: Error, collect: &mut dyn Collect) {
+        let is_retried = error.is_worker_death() && self.retries.are_allowed();
+        if is_retried && range.len() > 1 {
+            self.retries.plan(range);
+        } else if !(is_retried && self.tries_again(range.start)) {
+            // None may be missing where each has its own outcome.
+            let is_death = error.is_worker_death();
+            let other = |index| match is_death {
+                true => Error::died_with(index, &error.to_string()),
+                false => Error::lost(index),
+            };
+            let others: Vec<_> = range.clone().skip(1).map(|index| (index, other(index))).collect();
+            for (index, error) in iter::once((range.start, error)).chain(others) {
+                self.settle(index);
+                collect.task(index, Err(error), false);
+            }
+        }
+    }
+
+    /// Counts a failure, and plans another attempt if the task has one left.
+    fn tries_again(&mut self, index: usize) -> bool {
+        !self.is_stopped() && self.retries.try_again(index)
+    }
+
+    /// A task has ended for good.
+    fn settle(&mut self, index: usize) {
+        self.counts.done += 1;
+        self.retries.keeper.forget(index);
+    }
+}
+
+/// Counts a batch's CPU time for the task that made the call, unless it ran in the same thread.
+fn count_for_the_task_around(times: &[TaskTimes], thread_id: Option<ThreadId>) {
+    let cpu = times.iter().map(|times| times.cpu).sum();
+    match thread_id {
+        None => used_in_other_processes(cpu),
+        Some(thread) if thread != thread::current().id() => used_in_other_threads(cpu),
+        Some(_) => {}
+    }
+}
+
+/// Makes outcomes of a worker process's message.
+fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Finished, Error> {
+    let worker = reply.worker;
+    let message = &reply.message[reply.outcomes..];
+    let outcomes = shared::with_files(reply.files, || {
+        ResultReader::read(message, &mut |reader| tasks.read(reader))
+    });
+    let results = tasks.take_read();
+    let mut outcomes = outcomes.ok_or_else(|| Error::torn(range.start))?;
+    for times in &mut outcomes.times {
+        times.read_ahead(worker.clock_ahead);
+    }
+    Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread, thread_id: None })
+}
