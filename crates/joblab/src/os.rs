@@ -12,13 +12,25 @@ mod macos;
 mod names;
 mod process_wide;
 mod spin;
+mod stack;
 mod unix;
 
 pub use self::cpus::cpu_count;
+#[cfg(target_os = "linux")]
+pub(crate) use self::linux::{
+    LoadedImage, count_unloaded, current_folder, inheritable_descriptors, is_in_program,
+    loaded_images, startup,
+};
 pub(crate) use self::lock::lock;
+#[cfg(target_os = "macos")]
+pub(crate) use self::macos::is_in_program;
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
 pub(crate) use self::process_wide::{ProcessWide, process_wide};
 pub(crate) use self::spin::spin;
+pub(crate) use self::stack::stack_size;
 #[cfg(target_os = "linux")]
-pub(crate) use self::unix::{Interest, set_nonblocking, take_stdin, wait};
+pub(crate) use self::unix::{
+    Interest, close_inherited, ignore_broken_pipes, kill_group, kill_own_group, set_nonblocking,
+    take_stdin, wait,
+};
 pub(crate) use self::unix::{default_crash_handlers, exit_now, load_library};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rayon::{ScopeFifo, ThreadPool, ThreadPoolBuilder};
 
 use crate::error::Error;
+use crate::os::stack_size;
 use crate::pool::{InScope, Job, Pool, SharedMemory, Spawn, Workers};
 
 pub(super) struct Threads(ThreadPool);
@@ -14,6 +15,7 @@ impl Threads {
         ThreadPoolBuilder::new()
             .num_threads(n_jobs)
             .thread_name(|worker| format!("worker-{worker}"))
+            .stack_size(stack_size())
             .build()
             .map(Threads)
             .map_err(|reason| Error::pool(n_jobs, reason))
