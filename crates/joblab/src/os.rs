@@ -17,21 +17,29 @@ pub(crate) mod process_wide;
 #[cfg(target_os = "linux")]
 mod processes;
 mod spin;
+mod stack;
 mod unix;
 
 pub use self::cpus::cpu_count;
 #[cfg(target_os = "linux")]
 pub(crate) use self::descriptors::{MOST_FILES, Received, receive, send};
+pub(crate) use self::linux::{
+    LoadedImage, count_unloaded, current_folder, inheritable_descriptors, is_in_program,
+    loaded_images, startup,
+};
 pub(crate) use self::lock::lock;
+#[cfg(target_os = "macos")]
+pub(crate) use self::macos::is_in_program;
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::process_wide::process_wide;
 #[cfg(target_os = "linux")]
 pub(crate) use self::processes::{end_of, longest_file};
 pub(crate) use self::spin::spin;
+pub(crate) use self::stack::stack_size;
 #[cfg(target_os = "linux")]
 pub(crate) use self::unix::{
-    Interest, PIPE_BUF, Stream, block_write_signals, bytes_to_read, set_nonblocking, take_stdin,
-    wait, write_to,
+    Interest, PIPE_BUF, Stream, block_write_signals, bytes_to_read, close_inherited,
+    ignore_broken_pipes, kill_group, kill_own_group, set_nonblocking, take_stdin, wait, write_to,
 };
 pub(crate) use self::unix::{default_crash_handlers, exit_now, load_library};

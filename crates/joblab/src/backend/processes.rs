@@ -17,6 +17,7 @@
 
 mod inbox;
 mod io_thread;
+mod launch;
 mod pool;
 mod streaming;
 mod worker_handle;

@@ -10,7 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use self::queue::{Queue, Work};
 use crate::error::Error;
-use crate::os::Origin;
+use crate::os::{Origin, stack_size};
 use crate::pool::{InScope, Job, Pool, SharedMemory, Workers};
 
 pub(super) struct Threads {
@@ -25,6 +25,7 @@ impl Threads {
         let pool = ThreadPoolBuilder::new()
             .num_threads(n_jobs)
             .thread_name(|worker| format!("worker-{worker}"))
+            .stack_size(stack_size())
             .build()
             .map_err(|reason| Error::pool(n_jobs, reason))?;
         let queue = Arc::new(Queue::new(n_jobs));

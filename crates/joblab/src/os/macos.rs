@@ -1,10 +1,13 @@
 //! macOS: dyld's list of images (dyld(3)).
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
 
 unsafe extern "C" {
     fn _dyld_image_count() -> u32;
+    fn _dyld_get_image_header(image: u32) -> *const c_void;
     fn _dyld_get_image_name(image: u32) -> *const c_char;
 }
 
@@ -22,4 +25,15 @@ pub(crate) fn names_of_loaded_images() -> Vec<CString> {
     // Image 0 is the program.
     let libraries = (1..count).filter_map(name);
     std::iter::once(CString::default()).chain(libraries).collect()
+}
+
+/// Whether an address is in the program, and not in a library.
+pub(crate) fn is_in_program(address: usize) -> bool {
+    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
+    // SAFETY: `dladdr` fills in `info` where it answers other than 0, and takes any address. Image 0
+    // is the program, which is never unloaded.
+    unsafe {
+        libc::dladdr(ptr::without_provenance(address), info.as_mut_ptr()) != 0
+            && ptr::eq(info.assume_init().dli_fbase.cast_const(), _dyld_get_image_header(0))
+    }
 }

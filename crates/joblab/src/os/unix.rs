@@ -1,9 +1,10 @@
 //! The few calls that the standard library does not have, and all Unix systems do.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use super::spin::spin;
@@ -145,8 +146,8 @@ pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
 }
 
 /// Loads a library, or finds it loaded. It stays loaded for the life of the process.
-pub(crate) fn load_library(path: &str) -> Result<(), String> {
-    let path = CString::new(path).map_err(|_| format!("{path:?} holds a nul character"))?;
+pub(crate) fn load_library(path: &OsStr) -> Result<(), String> {
+    let path = CString::new(path.as_bytes()).map_err(|_| "its path holds a nul".to_owned())?;
     // SAFETY: the path ends in a nul. Loading runs the library's start-up code: the library is one
     // that the parent, which is the same program, has loaded too.
     unsafe {
@@ -175,4 +176,34 @@ pub(crate) fn default_crash_handlers() {
         // SAFETY: the default action of a signal may be set at any time.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
+}
+
+/// Writes to a pipe that nobody reads are errors, as std has it in `main`, and no end of the process.
+pub(crate) fn ignore_broken_pipes() {
+    // SAFETY: the action of a signal may be set at any time.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Closes a descriptor that this process has inherited.
+pub(crate) fn close_inherited(descriptor: i32) {
+    // SAFETY: nobody here knows of it: who calls this does so before anything else has run.
+    unsafe { libc::close(descriptor) };
+}
+
+/// Ends all processes of the group that this process leads, itself included; where it leads none,
+/// does nothing.
+pub(crate) fn kill_own_group() {
+    // SAFETY: the calls take and give plain numbers.
+    unsafe {
+        if libc::getpgrp() == libc::getpid() {
+            libc::kill(0, libc::SIGKILL);
+        }
+    }
+}
+
+/// Ends all processes of a group. Its leader has not been waited for, so that the number is no other
+/// group's.
+pub(crate) fn kill_group(leader: u32) {
+    // SAFETY: the call takes plain numbers.
+    unsafe { libc::kill(-(leader as libc::pid_t), libc::SIGKILL) };
 }

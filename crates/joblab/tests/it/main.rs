@@ -1,5 +1,7 @@
 //! Tests of the public face, in one binary.
 
+#[cfg(target_os = "linux")]
+mod built;
 mod conformance;
 #[cfg(target_os = "linux")]
 mod dask;
@@ -13,6 +15,8 @@ mod figures;
 mod joblib_table;
 #[cfg(target_os = "linux")]
 mod journal;
+#[cfg(target_os = "linux")]
+mod libraries;
 #[cfg(target_os = "linux")]
 mod names;
 mod nesting;
@@ -32,6 +36,8 @@ mod scarcity;
 mod sharedmem;
 #[cfg(target_os = "linux")]
 mod sharing;
+#[cfg(target_os = "linux")]
+mod startup;
 #[cfg(target_os = "linux")]
 mod system;
 mod timing;

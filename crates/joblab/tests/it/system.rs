@@ -77,7 +77,7 @@ pub(crate) struct Output {
 }
 
 /// The variable that tells this program that it was started for one test's sake.
-const ALONE: &str = "JOBLAB_TEST_ALONE";
+pub(crate) const ALONE: &str = "JOBLAB_TEST_ALONE";
 
 /// A command that runs one test of this program alone, in a process of its own.
 pub(crate) fn alone(test: &str) -> Command {

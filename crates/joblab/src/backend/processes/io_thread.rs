@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inbox::Shared;
+use super::launch::Launch;
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
 use crate::backend::remote::printer::Printer;
@@ -17,7 +18,7 @@ use crate::batch::{self, Death, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
-use crate::os::{self, Interest, cpu_count, lock};
+use crate::os::{self, Interest, lock};
 
 /// How long workers may take to drop their states.
 const FINISH: Duration = Duration::from_secs(5);
@@ -27,11 +28,19 @@ const TICK: Duration = Duration::from_millis(50);
 const IN_VAIN: u32 = 2;
 
 /// Works until the pool is dropped; then the workers end with it.
-pub(super) fn run(n_jobs: usize, shared: &Shared, woken: UnixStream, printer: Arc<Printer>) {
+pub(super) fn run(
+    n_jobs: usize,
+    launch: &Launch,
+    shared: &Shared,
+    woken: UnixStream,
+    printer: Arc<Printer>,
+) {
     os::block_write_signals();
     let thread = IoThread {
         n_jobs,
+        launch,
         shared,
+        last_ready: None,
         is_evcxr: is_evcxr(),
         waiting: VecDeque::new(),
         workers: Vec::new(),
@@ -55,7 +64,10 @@ impl Drop for CloseInbox<'_> {
 
 struct IoThread<'a> {
     n_jobs: usize,
+    launch: &'a Launch,
     shared: &'a Shared,
+    /// When a worker has become ready: those that are starting share the CPUs.
+    last_ready: Option<Moment>,
     is_evcxr: bool,
     waiting: VecDeque<PackedBatch>,
     workers: Vec<WorkerHandle>,
@@ -106,9 +118,13 @@ impl IoThread<'_> {
                     Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
                     Ready::Socket(place) => {
                         let worker = &mut self.workers[place];
+                        let was_ready = worker.is_ready;
                         worker.write();
                         if let Err(how) = worker.read() {
                             gone.push((place, how));
+                        }
+                        if worker.is_ready && !was_ready {
+                            self.last_ready = Some(Moment::now());
                         }
                     }
                     Ready::Ended(place) if gone.iter().any(|(other, _)| *other == place) => {}
@@ -126,6 +142,7 @@ impl IoThread<'_> {
                 self.remove_worker(place, &End::Died(how));
             }
             self.stop_overdue();
+            self.stop_late_starter();
         }
         self.finish(&mut woken);
     }
@@ -173,16 +190,21 @@ impl IoThread<'_> {
     /// Gives waiting batches to workers: first to those that have nothing to do, then to new ones, and
     /// what is left ahead of time to those that do short ones.
     fn hand_out(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let edition = lock(&self.shared.packer).edition();
+        self.workers.retain(|worker| !worker.is_outdated(edition));
         while !self.waiting.is_empty() {
             let starting = self.workers.iter().filter(|worker| !worker.is_ready).count();
             let spare = self.waiting.len().saturating_sub(starting);
             let may_grow = spare > 0 && self.workers.len() < self.n_jobs;
-            let with_room = self.workers.iter_mut().filter(|worker| worker.room() > 0);
+            let with_room = self.workers.iter_mut().filter(|worker| worker.room(edition) > 0);
             match with_room.min_by_key(|worker| worker.batches.len()) {
                 Some(worker) if worker.batches.is_empty() => {
                     send_next(&mut self.waiting, worker, self.shared);
                 }
-                _ if may_grow => self.start_worker(starting),
+                _ if may_grow => self.start_worker(starting, edition),
                 // Parts are not kept: should the worker die, they could not go to another one.
                 Some(worker) if spare > 0 && self.waiting[0].pieces.is_none() => {
                     send_next(&mut self.waiting, worker, self.shared);
@@ -193,12 +215,12 @@ impl IoThread<'_> {
     }
 
     /// Starts a worker for a waiting batch, by its place, or tells its call that it cannot be had.
-    fn start_worker(&mut self, batch: usize) {
+    fn start_worker(&mut self, batch: usize, edition: u64) {
         let number = (0..)
             .find(|number| self.workers.iter().all(|worker| worker.number != *number))
             .expect("there are more numbers than workers");
-        let threads = (cpu_count() / self.n_jobs).max(1);
-        match WorkerHandle::start(number, threads, &self.waiting[batch], &self.printer) {
+        let batch_of_it = &self.waiting[batch];
+        match WorkerHandle::start(self.launch, number, edition, batch_of_it, &self.printer) {
             Ok(worker) => self.workers.push(worker),
             Err(reason) => self.refuse(batch, Error::pool(self.n_jobs, reason)),
         }
@@ -286,7 +308,34 @@ impl IoThread<'_> {
         let late = self.workers.iter_mut().filter_map(left).min();
         let again = self.workers.iter().filter_map(WorkerHandle::tries_again_in).min();
         let is_silent = self.workers.iter().any(|worker| worker.ended().is_none());
-        late.into_iter().chain(again).chain(is_silent.then_some(TICK)).min()
+        let times = late.into_iter().chain(again).chain(is_silent.then_some(TICK));
+        times.chain(self.time_to_start()).min()
+    }
+
+    /// How much longer the worker that has been starting for the longest time may take.
+    fn time_to_start(&self) -> Option<Duration> {
+        let starting = self.workers.iter().filter_map(WorkerHandle::starting_for).max()?;
+        let idle = self.last_ready.map_or(starting, |last| starting.min(last.elapsed()));
+        Some(self.launch.patience.saturating_sub(idle))
+    }
+
+    /// Stops a worker that does not come to its start-up code.
+    fn stop_late_starter(&mut self) {
+        if self.time_to_start() != Some(Duration::ZERO) {
+            return;
+        }
+        let oldest = (0..self.workers.len())
+            .filter(|&place| !self.workers[place].is_ready)
+            .max_by_key(|&place| self.workers[place].starting_for());
+        if let Some(place) = oldest {
+            self.workers[place].end();
+            let how = format!(
+                "was stopped, since what the program and its libraries do before `main` had not come \
+                 to an end after {:?} (leave to `main` what takes so long),",
+                self.launch.patience
+            );
+            self.remove_worker(place, &End::Died(how));
+        }
     }
 
     /// Stops workers that went on too long with a task.

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::inbox::Shared;
+use super::launch::Launch;
 use super::{io_thread, streaming};
 use crate::backend::remote::packing::Packer;
 use crate::backend::remote::printer::Printer;
@@ -32,6 +33,10 @@ impl Processes {
                 worker_main::VARIABLE
             )));
         }
+        Processes::launch(n_jobs, Launch::new(n_jobs)?)
+    }
+
+    fn launch(n_jobs: usize, launch: Launch) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::pool(n_jobs, error);
         let (waker, woken) = UnixStream::pair().map_err(failed)?;
         waker.set_nonblocking(true).map_err(failed)?;
@@ -41,7 +46,7 @@ impl Processes {
         let theirs = Arc::clone(&shared);
         let io_thread = std::thread::Builder::new()
             .name("joblab-io".to_owned())
-            .spawn(move || io_thread::run(n_jobs, &theirs, woken, printer))
+            .spawn(move || io_thread::run(n_jobs, &launch, &theirs, woken, printer))
             .map_err(failed)?;
         Ok(Processes { n_jobs, shared, io_thread: Some(io_thread), origin: Origin::here() })
     }
@@ -110,6 +115,17 @@ impl Drop for Processes {
 mod tests {
     use super::*;
     use crate::parallel::Parallel;
+
+    #[test]
+    fn a_worker_that_never_gets_ready_is_an_error_and_no_wait_for_ever() {
+        let mut launch = Launch::new(2).unwrap();
+        launch.program = "/bin/sleep".into();
+        launch.arguments = vec!["sleep".into(), "1000".into()];
+        launch.patience = Duration::from_millis(200);
+        let pool = Processes::launch(2, launch).unwrap();
+        let error = Parallel::with_pool(pool).map(|n: u64| n, 0..4).unwrap_err();
+        assert!(error.to_string().contains("had not come to an end after 200ms"), "{error}");
+    }
 
     #[test]
     fn a_call_on_a_pool_whose_io_thread_has_ended_is_an_error() {

@@ -1,42 +1,29 @@
 //! One worker process as its parent sees it: starting it, talking to it, and telling how it ended.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout};
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::launch::Launch;
 use crate::backend::remote::exit;
 use crate::backend::remote::framing::{self, Broken, Decoder, Kind};
-use crate::backend::remote::images::Image;
 use crate::backend::remote::output::Lines;
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::protocol::ReplyRead;
 use crate::backend::remote::socket::{self, CHOKED, Socket};
-use crate::backend::remote::worker_main;
 use crate::batch::{JournalReader, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
-use crate::os::{self, PROCESS_NAME, Stream};
+use crate::os::{self, Stream};
 use crate::shared::{Attached, Attachments, Files};
 
-/// Libraries that would start threads of their own in each worker read these; with n_jobs workers
-/// they should share the CPUs. joblib/_parallel_backends.py, MAX_NUM_THREADS_VARS, and rayon's.
-const THREAD_VARIABLES: [&str; 8] = [
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-];
 /// A batch is short where the worker would wait a good part of that time for the next one.
 const SHORT: Duration = Duration::from_millis(5);
 /// How many short batches a worker is sent ahead, so that it need not wait.
@@ -71,6 +58,8 @@ impl Outgoing {
 pub(super) struct WorkerHandle {
     pub(super) number: usize,
     child: Child,
+    /// Whether it was made sure that it has ended.
+    was_ended: bool,
     /// Can be read from when the process has ended.
     ended: Option<OwnedFd>,
     decoder: Decoder<Socket>,
@@ -81,6 +70,7 @@ pub(super) struct WorkerHandle {
     printer: Arc<Printer>,
     /// The batch for which it was started.
     pub(super) started_for: Weak<Vec<u8>>,
+    started: Moment,
     /// Whether the worker has said that it is ready.
     pub(super) is_ready: bool,
     /// What the worker notes, as soon as it has that. None where the system has no memory for it.
@@ -89,6 +79,8 @@ pub(super) struct WorkerHandle {
     /// How many batches it has answered.
     answered: u64,
     images_sent: usize,
+    /// That of the images that it was started for.
+    edition: u64,
     is_state_sent: bool,
     /// What is still to come of the last batch.
     pieces: Option<Pieces>,
@@ -112,38 +104,13 @@ pub(super) struct WorkerHandle {
 impl WorkerHandle {
     /// Starts the running program again, to be a worker, since there is a batch for one.
     pub(super) fn start(
+        launch: &Launch,
         number: usize,
-        threads: usize,
+        edition: u64,
         batch: &PackedBatch,
         printer: &Arc<Printer>,
     ) -> Result<WorkerHandle, String> {
-        let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
-        // However the file was renamed or replaced meanwhile, this is the program that runs.
-        let mut command = Command::new("/proc/self/exe");
-        if is_evcxr() {
-            let (image, _) = Image::of_address(worker_main::entry_address())?;
-            // What the kernel writes to its runtime for each cell.
-            let line = format!("LOAD_AND_RUN {} {}\n", image.path, worker_main::ENTRY);
-            (&ours).write_all(line.as_bytes()).map_err(|error| error.to_string())?;
-            // evcxr asks for backtraces, and those of several workers would hide the panics' words.
-            command.env("RUST_BACKTRACE", "0");
-        } else {
-            command.env(worker_main::VARIABLE, "1");
-        }
-        command.env(PROCESS_NAME, format!("WorkerProcess-{number}"));
-        for variable in THREAD_VARIABLES {
-            if std::env::var_os(variable).is_none() {
-                command.env(variable, threads.to_string());
-            }
-        }
-        // The socket is the worker's standard input, so that it needs no inherited descriptor of
-        // a number of its own; pipes of its own keep it from holding ours open.
-        let mut child = command
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
+        let (mut child, ours) = launch.start(number)?;
         let ended = os::end_of(child.id());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let streams = (|| -> io::Result<_> {
@@ -157,6 +124,7 @@ impl WorkerHandle {
             Ok((stdout, stderr)) => Ok(WorkerHandle {
                 number,
                 child,
+                was_ended: false,
                 ended,
                 decoder: Decoder::new(Socket::new(ours)),
                 files: Vec::new(),
@@ -165,11 +133,13 @@ impl WorkerHandle {
                 stderr,
                 printer: Arc::clone(printer),
                 started_for: Arc::downgrade(&batch.frame),
+                started: Moment::now(),
                 is_ready: false,
                 journal: JournalReader::new().ok(),
                 is_journal_sent: false,
                 answered: 0,
                 images_sent: 0,
+                edition,
                 is_state_sent: false,
                 pieces: None,
                 torn: None,
@@ -226,12 +196,17 @@ impl WorkerHandle {
         }
     }
 
+    /// Whether it has nothing to do, and should not get anything: see [`Packer::edition`].
+    pub(super) fn is_outdated(&self, edition: u64) -> bool {
+        self.edition != edition && self.batches.is_empty()
+    }
+
     /// How many more batches it makes sense to hand to this worker now. One whose output waits to be
     /// written gets none: there would be ever more of it.
-    pub(super) fn room(&self) -> usize {
+    pub(super) fn room(&self, edition: u64) -> usize {
         let most = if self.last_wall < SHORT { AHEAD } else { 1 };
         let is_written = self.stdout.is_written() && self.stderr.is_written();
-        if self.is_ready && self.pieces.is_none() && is_written {
+        if self.is_ready && self.edition == edition && self.pieces.is_none() && is_written {
             most.saturating_sub(self.batches.len())
         } else {
             0
@@ -469,8 +444,18 @@ impl WorkerHandle {
         format!("was stopped because {what}")
     }
 
-    /// Makes sure that the process has ended, and says how it did.
+    /// For how long it has been starting.
+    pub(super) fn starting_for(&self) -> Option<Duration> {
+        (!self.is_ready).then(|| self.started.elapsed())
+    }
+
+    /// Makes sure that the process has ended, and says how it did. Where it was running a task, what
+    /// that has started ends too.
     pub(super) fn end(&mut self) -> String {
+        // Once it has been waited for, the group's number may be another one's.
+        if !self.batches.is_empty() && !std::mem::replace(&mut self.was_ended, true) {
+            os::kill_group(self.child.id());
+        }
         let how = exit::end(&mut self.child);
         self.stdout.catch_up(true);
         self.stderr.catch_up(true);

@@ -10,7 +10,7 @@ use super::protocol::{Head, ImageName};
 use crate::batch::{self, Completion, Packed, PackedState};
 use crate::codec::WriteParts;
 use crate::error::Error;
-use crate::os::lock;
+use crate::os::{self, lock};
 use crate::pool::Job;
 use crate::shared::Attachments;
 
@@ -76,9 +76,15 @@ pub(crate) type Rest = (WriteParts, Sender<Piece>);
 /// The images that tasks' functions live in, numbered in the order in which workers learn of them.
 #[derive(Default)]
 pub(crate) struct Packer {
-    images: Vec<Image>,
+    /// None where it may have been unloaded: there may be another one in its place, even one whose file
+    /// looks the same.
+    images: Vec<Option<Image>>,
     frames: Vec<Arc<Vec<u8>>>,
     addresses: HashMap<usize, ImageAddress>,
+    /// How many libraries had been unloaded when the addresses were looked up.
+    unloaded: u64,
+    /// As many had been unloaded when workers were last told of libraries that may be among those.
+    edition: u64,
     /// How a worker makes its state, where the pool's workers have one.
     pub(crate) state: Option<Arc<Vec<u8>>>,
     /// The shared memory that is in that.
@@ -131,23 +137,46 @@ impl Packer {
 
     /// Where an address of this process is found in a worker.
     pub(crate) fn image_address(&mut self, address: usize) -> Result<ImageAddress, String> {
+        self.forget_unloaded();
         if let Some(known) = self.addresses.get(&address) {
             return Ok(*known);
         }
         let (image, offset) = Image::of_address(address)?;
-        let known = self.images.iter().position(|known| *known == image);
+        let known = self.images.iter().position(|known| known.as_ref() == Some(&image));
         let number = known.unwrap_or_else(|| {
-            let name = match &image {
-                Image { is_program: true, .. } => ImageName::Program,
-                Image { identity, path, .. } => ImageName::Library { identity, path },
-            };
-            self.frames.push(Arc::new(name.frame()));
-            self.images.push(image);
+            self.frames.push(Arc::new(name_of(&image).frame()));
+            self.images.push(Some(image));
             self.images.len() - 1
         });
         let found = ImageAddress { image: number as u64, offset };
         self.addresses.insert(address, found);
         Ok(found)
+    }
+
+    /// Where a library was unloaded, whichever it was, no address is known any more. Batches that are
+    /// on their way keep their images' numbers.
+    fn forget_unloaded(&mut self) {
+        let unloaded = os::count_unloaded();
+        if self.unloaded == unloaded {
+            return;
+        }
+        self.unloaded = unloaded;
+        self.addresses.clear();
+        let loaded = os::loaded_images();
+        for (image, frame) in self.images.iter_mut().zip(&mut self.frames) {
+            if let Some(library) = image.take_if(|image| !image.is_program) {
+                self.edition = unloaded;
+                if !loaded.iter().any(|loaded| library.is(loaded)) {
+                    *frame = Arc::new(ImageName::Unloaded.frame());
+                }
+            }
+        }
+    }
+
+    /// Workers of another edition may have libraries that were unloaded here since, so that the loader
+    /// there would take them for what has come in their place.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition
     }
 
     /// Where a worker finds these addresses.
@@ -172,5 +201,13 @@ impl Packer {
     /// The messages that tell a worker of all images from the given one on.
     pub(crate) fn frames_from(&self, first: usize) -> impl Iterator<Item = Arc<Vec<u8>>> {
         self.frames[first..].iter().cloned()
+    }
+}
+
+/// How a worker is told of an image.
+fn name_of(image: &Image) -> ImageName<'_> {
+    match image {
+        Image { is_program: true, .. } => ImageName::Program,
+        Image { identity, path, .. } => ImageName::Library { identity, path },
     }
 }

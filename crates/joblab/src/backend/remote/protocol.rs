@@ -5,6 +5,8 @@
 //! numbers, and `dask/bridge.py` and `dask/workers.py` read and write the same messages. What a batch and
 //! its outcomes look like inside of these is the business of [`batch`](crate::batch).
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use super::framing::{self, HEADER, Kind};
@@ -80,30 +82,35 @@ impl Head {
 }
 
 /// The body of [`Kind::Image`]: nothing for the program, or a library's identity and path with a nul in
-/// between. A copy that was made for the worker has no identity that we could know.
+/// between. A copy that was made for the worker has no identity that we could know; of a library that was
+/// unloaded both are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ImageName<'a> {
     Program,
-    Library { identity: &'a str, path: &'a str },
+    Library { identity: &'a [u8], path: &'a OsStr },
+    Unloaded,
 }
 
 impl<'a> ImageName<'a> {
     /// The whole frame.
     pub(crate) fn frame(self) -> Vec<u8> {
         let body = match self {
-            ImageName::Program => String::new(),
-            ImageName::Library { identity, path } => format!("{identity}\0{path}"),
+            ImageName::Program => Vec::new(),
+            ImageName::Library { identity, path } => [identity, b"\0", path.as_bytes()].concat(),
+            ImageName::Unloaded => vec![0],
         };
-        framing::frame(Kind::Image, body.as_bytes())
+        framing::frame(Kind::Image, &body)
     }
 
-    /// None where the path is no text, which no path was that we wrote.
-    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
-        let text = std::str::from_utf8(body).ok()?;
-        Some(match text.split_once('\0') {
+    pub(crate) fn read(body: &'a [u8]) -> Self {
+        match body.iter().position(|&byte| byte == 0) {
             None => ImageName::Program,
-            Some((identity, path)) => ImageName::Library { identity, path },
-        })
+            Some(_) if body.len() == 1 => ImageName::Unloaded,
+            Some(middle) => {
+                let path = OsStr::from_bytes(&body[middle + 1..]);
+                ImageName::Library { identity: &body[..middle], path }
+            }
+        }
     }
 }
 
@@ -280,11 +287,16 @@ mod tests {
 
     #[test]
     fn an_image_is_read_as_it_was_written() {
-        let library = ImageName::Library { identity: "fe:00 42", path: "/a b/lib.so" };
-        for name in [ImageName::Program, library, ImageName::Library { identity: "", path: "/x" }] {
-            assert_eq!(ImageName::read(body(&name.frame())), Some(name));
+        let named = |identity, path| ImageName::Library { identity, path: OsStr::from_bytes(path) };
+        let names = [
+            ImageName::Program,
+            ImageName::Unloaded,
+            named(b"fe:00 42", b"/a b/lib.so"),
+            named(b"", b"/no \xff text\n"),
+        ];
+        for name in names {
+            assert_eq!(ImageName::read(body(&name.frame())), name);
         }
-        assert_eq!(ImageName::read(b"\xff\0/x"), None);
     }
 
     #[test]

@@ -2,12 +2,14 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::ffi::c_void;
+use std::ffi::{c_char, c_int, c_void};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{mem, thread};
 
@@ -17,11 +19,14 @@ use super::protocol::{Head, ImageName, ReplyWriter};
 use super::socket::{self, Socket};
 use crate::batch::{self, InWorker, Incoming, Journal};
 use crate::measure::Moment;
+use crate::os::startup::{self, Initializer, Note};
 use crate::os::{self, Interest, MAIN_THREAD};
 use crate::shared;
 
 /// The variable that makes a program a worker.
 pub(crate) const VARIABLE: &str = "JOBLAB_WORKER";
+/// The variable that tells a worker which descriptors it has that are not for it.
+pub(crate) const INHERITED: &str = "JOBLAB_INHERITED";
 /// The function that makes evcxr's runtime a worker, by name. It has the crate's version in it, so
 /// that a notebook that loads two versions gets the right one.
 pub(crate) const ENTRY: &str = concat!("joblab_worker_", env!("CARGO_PKG_VERSION"));
@@ -43,38 +48,82 @@ pub(crate) fn entry_address() -> usize {
 /// them names (System V ABI, "Initialization and Termination Functions").
 #[used]
 #[unsafe(link_section = ".init_array")]
-static AT_START: extern "C" fn() = at_start;
+static AT_START: Initializer = at_start;
 
-extern "C" fn at_start() {
-    if std::env::var_os(VARIABLE).is_some() {
-        // SAFETY: a program has no other threads before `main`. In a library that is loaded later
-        // the variable is not set: it was removed here before anything else could run.
-        unsafe { std::env::remove_var(VARIABLE) };
-        be_a_worker();
-    }
+/// Says that a program has [`AT_START`]: see [`can_be_worker`].
+#[used]
+#[unsafe(link_section = ".note.joblab")]
+static NOTE: Note = Note::new(env!("CARGO_PKG_VERSION"));
+
+/// Whether the program makes itself a worker where it is started as one: this crate, of this version,
+/// is linked into it, and not only into a library that it has loaded.
+pub(crate) fn can_be_worker() -> bool {
+    startup::program_has(&NOTE)
 }
 
-/// The stack that tasks have, as much as a program's main thread has.
-const STACK: usize = 8 << 20;
+extern "C" fn at_start(
+    count: c_int,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) {
+    if std::env::var_os(VARIABLE).is_none() {
+        return;
+    }
+    // A library has no say in what its program is.
+    let Some(behind) = startup::initializers_behind(&raw const AT_START) else {
+        return;
+    };
+    // SAFETY: a program has no other threads before `main`.
+    unsafe { std::env::remove_var(VARIABLE) };
+    close_inherited();
+    // Whatever has start-up code behind ours finds the same order in a worker: what runs before `main`
+    // has run before the first task.
+    for initializer in behind {
+        initializer(count, arguments, environment);
+    }
+    be_a_worker();
+}
+
+/// Closes what the program holds open for its own use, and the system has passed on.
+fn close_inherited() {
+    let Ok(descriptors) = std::env::var(INHERITED) else {
+        return;
+    };
+    // SAFETY: a worker has no other threads that read the environment before its first task.
+    unsafe { std::env::remove_var(INHERITED) };
+    descriptors.split(',').filter_map(|number| number.parse().ok()).for_each(os::close_inherited);
+}
 
 /// Answers tasks until the parent is gone. However it ended, the system has closed its end of the
-/// socket then: this thread waits for that and ends the process, whatever a task is doing.
+/// socket then: this thread waits for that and ends the process, whatever a task is doing, and what
+/// that has started.
 fn be_a_worker() -> ! {
+    close_inherited();
+    startup::take_programs_name();
     os::default_crash_handlers();
+    os::ignore_broken_pipes();
+    let is_busy = Arc::new(AtomicBool::new(false));
+    let its_busy = Arc::clone(&is_busy);
     let start = || -> io::Result<UnixStream> {
         let socket = UnixStream::from(os::take_stdin()?);
         let ours = socket.try_clone()?;
         // Tasks see a thread of the name that a program's first one has. This one's name std
         // would only learn in `main`.
-        thread::Builder::new().name(MAIN_THREAD.to_owned()).stack_size(STACK).spawn(move || {
-            let ended = catch_unwind(AssertUnwindSafe(|| answer_tasks(socket)));
+        let thread = thread::Builder::new().name(MAIN_THREAD.to_owned());
+        thread.stack_size(os::stack_size()).spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| answer_tasks(socket, &its_busy)));
             os::exit_now(if matches!(ended, Ok(Ok(()))) { 0 } else { FAILED })
         })?;
         Ok(ours)
     };
     let parent = parent_id();
     match start().and_then(|socket| wait_for_end(&socket, parent)) {
-        Ok(()) => os::exit_now(0),
+        Ok(()) => {
+            if is_busy.load(Ordering::SeqCst) {
+                os::kill_own_group();
+            }
+            os::exit_now(0)
+        }
         Err(_) => os::exit_now(FAILED),
     }
 }
@@ -101,7 +150,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// The status with which std ends a process whose main thread panicked.
 const FAILED: i32 = 101;
 
-fn answer_tasks(socket: UnixStream) -> io::Result<()> {
+fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
     socket::send_all(&socket, &framing::frame(Kind::Hello, &[]), &[])?;
 
     let mut decoder = Decoder::new(Inlet(Socket::new(socket.try_clone()?)));
@@ -127,6 +176,7 @@ fn answer_tasks(socket: UnixStream) -> io::Result<()> {
                 worker.journal = file.and_then(|file| Journal::open(file).ok());
             }
             Ok(Some((Kind::Batch, body))) => {
+                is_busy.store(true, Ordering::SeqCst);
                 let reply = shared::with_files(mem::take(&mut files), || {
                     answer(&body, &images, &mut worker, &mut || next_part(&mut decoder))
                 });
@@ -136,6 +186,7 @@ fn answer_tasks(socket: UnixStream) -> io::Result<()> {
                     }
                     kept.push_back(mem::take(&mut worker.attachments));
                 }
+                is_busy.store(false, Ordering::SeqCst);
                 socket::send_all(&socket, &reply, &[])?;
             }
             Ok(Some((Kind::State, body))) => {
@@ -191,20 +242,19 @@ impl Read for Inlet {
 /// Loads an image.
 fn open_image(body: &[u8]) -> Result<Image, String> {
     let (identity, path) = match ImageName::read(body) {
-        Some(ImageName::Library { identity, path }) => (identity, path),
-        Some(ImageName::Program) => {
-            return Image::program().ok_or_else(|| "the program is not mapped".to_owned());
-        }
-        None => return Err("the path of its library is no text".to_owned()),
+        ImageName::Program => return Image::program(),
+        ImageName::Unloaded => return Err("the program has unloaded its library".to_owned()),
+        ImageName::Library { identity, path } => (identity, path),
     };
-    os::load_library(path).map_err(|reason| format!("{path} could not be loaded: {reason}"))?;
+    let shown = path.display();
+    os::load_library(path).map_err(|reason| format!("{shown} could not be loaded: {reason}"))?;
     let image = match identity {
-        "" => Image::of_path(path),
+        [] => Image::of_path(path),
         _ => Image::of_identity(identity),
     };
     image.ok_or_else(|| {
         format!(
-            "{path} was built anew since it was loaded; run the cell that defines the function \
+            "{shown} was built anew since it was loaded; run the cell that defines the function \
              again"
         )
     })
