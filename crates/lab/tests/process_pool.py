@@ -235,7 +235,7 @@ def threads(kernel):
 
 def main(joblab, scenario):
     with tempfile.TemporaryDirectory(prefix="joblab-test-") as folder:
-        kernel = Kernel(joblab, Path(folder))
+        kernel = Kernel(joblab, Path(folder), build=None)
         try:
             {"cells": cells, "ends": ends}[scenario](kernel)
         finally:
