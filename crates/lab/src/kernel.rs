@@ -36,7 +36,7 @@ pub(crate) fn set_up(workspace: &Workspace, environment: &mut Environment) -> Re
     let stamp = workspace.own("kernel.txt");
     let identity = identity(environment, &kernel, has_std_sources);
     let is_checked = fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == identity);
-    spec::register(&kernel, &built::folder(workspace), environment, !is_checked)?;
+    spec::register(&kernel, &built::folder(workspace), environment)?;
     if !is_checked {
         check(workspace, environment, &kernel, has_std_sources)?;
         workspace::write(&stamp, &identity)?;
@@ -183,12 +183,18 @@ fn check(
 /// What the outcome of the check depends on.
 fn identity(environment: &Environment, kernel: &Path, has_std_sources: bool) -> String {
     let mut identity = format!("{}\n{}\n", kernel.display(), environment.python().display());
-    if let Ok(data) = fs::metadata(kernel) {
-        let _ = writeln!(identity, "{} bytes, {:?}", data.len(), data.modified());
-    }
+    let _ = writeln!(identity, "{}", program_identity(kernel));
     let compiler = program::output("rustc", ["-V"]).unwrap_or_default();
     let _ = writeln!(identity, "{compiler}\nrust-src: {has_std_sources}");
     identity
+}
+
+/// Tells one evcxr from another in the same place.
+fn program_identity(kernel: &Path) -> String {
+    fs::metadata(kernel).map_or_else(
+        |error| error.to_string(),
+        |data| format!("{} bytes, {:?}", data.len(), data.modified()),
+    )
 }
 
 fn notebook_of(cell: &str) -> String {

@@ -21,7 +21,7 @@ use crate::workspace::{Workspace, script};
 
 /// What cargo and rustc read of the environment, but for what evcxr sets itself.
 const SETTINGS: &[&str] = &["CARGO_PROFILE_DEV_", "CARGO_ENCODED_RUSTFLAGS", "CARGO_INCREMENTAL"];
-const WRAPPERS: &[&str] = &["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "PYO3_PYTHON"];
+const WRAPPERS: &[&str] = &["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
 
 /// The crate that every lesson starts with, by a path that is its own wherever links lead to it.
 fn crate_of(workspace: &Workspace) -> PathBuf {
@@ -91,8 +91,9 @@ fn stamp(
         let _ = writeln!(stamp, "{what}: {hash:016x}");
     };
     let mut sources = Vec::new();
-    note_files(&crate_of(workspace), &mut sources);
-    note_files(&workspace.root().join("Cargo.toml"), &mut sources);
+    for name in ["src", "Cargo.toml", "README.md", "../../Cargo.toml"] {
+        note_files(&crate_of(workspace).join(name), &mut sources);
+    }
     sources.sort();
     add("the crate", hash(&sources));
     add("the compiler", hash(&program::output("rustc", ["-vV"])));

@@ -12,26 +12,27 @@ use crate::workspace;
 const LAUNCHER: &str = include_str!("launcher.py");
 
 /// Puts the kernel into the environment's list of kernels, unless it stands there. It starts with a
-/// copy of what is built in the folder. One that is new writes its pictures too; it would write all
-/// of it, and its own kernel.json, when it first started.
-pub(super) fn register(
-    kernel: &Path,
-    folder: &Path,
-    environment: &Environment,
-    is_new: bool,
-) -> Result<()> {
+/// copy of what is built in the folder.
+pub(super) fn register(kernel: &Path, folder: &Path, environment: &Environment) -> Result<()> {
     let place = environment.jupyter_path().join("kernels").join("rust");
     let (spec, launcher) = (place.join("kernel.json"), place.join("launcher.py"));
-    let wanted = text(&[
-        environment.python().as_path(),
-        "-IS".as_ref(),
-        &launcher,
-        folder,
-        kernel,
-        "--control_file".as_ref(),
-    ]);
+    let wanted = text(
+        &[
+            environment.python().as_path(),
+            "-IS".as_ref(),
+            &launcher,
+            folder,
+            kernel,
+            "--control_file".as_ref(),
+        ],
+        // An evcxr that is new would write its own kernel.json when it first started.
+        &super::program_identity(kernel),
+    );
     let is = |path: &Path, text: &str| fs::read_to_string(path).is_ok_and(|found| found == text);
-    if !is_new && is(&spec, &wanted) && is(&launcher, LAUNCHER) {
+    if !is(&launcher, LAUNCHER) {
+        workspace::write(&launcher, LAUNCHER)?;
+    }
+    if is(&spec, &wanted) {
         return Ok(());
     }
     let done = Command::new(kernel)
@@ -40,10 +41,7 @@ pub(super) fn register(
         .stdin(Stdio::null())
         .output();
     match done {
-        Ok(output) if output.status.success() => {
-            workspace::write(&launcher, LAUNCHER)?;
-            workspace::write(&spec, &wanted)
-        }
+        Ok(output) if output.status.success() => workspace::write(&spec, &wanted),
         Ok(output) => Err(Problem::new(format!(
             "{NAME} could not write {}: {}",
             spec.display(),
@@ -54,7 +52,8 @@ pub(super) fn register(
 }
 
 /// A kernel.json as evcxr writes it, but for the command.
-fn text(command: &[&Path]) -> String {
+fn text(command: &[&Path], program: &str) -> String {
+    let program = json(program);
     let command: String =
         command.iter().map(|word| format!("    {},\n", json(&word.to_string_lossy()))).collect();
     format!(
@@ -64,7 +63,8 @@ fn text(command: &[&Path]) -> String {
   ],
   "display_name": "Rust",
   "interrupt_mode": "message",
-  "language": "rust"
+  "language": "rust",
+  "metadata": {{ "program": {program} }}
 }}
 "#
     )

@@ -21,7 +21,11 @@ pub(super) struct Versions {
 pub(super) fn find(workspace: &Workspace, dependencies: &[String]) -> Result<Versions> {
     // Beside the notebooks' folder, so that relative paths mean the same.
     let manifest = workspace.own("Cargo.toml");
-    workspace::write(&manifest, &manifest_of(dependencies))?;
+    let text = manifest_of(dependencies);
+    // Another call may be reading it.
+    if fs::read_to_string(&manifest).ok().as_ref() != Some(&text) {
+        workspace::write(&manifest, &text)?;
+    }
     let resolve = |options: &[&str]| {
         let mut cargo = program::cargo();
         cargo.args(["generate-lockfile", "--manifest-path"]).arg(&manifest).args(options);

@@ -13,8 +13,8 @@ fn machine(name: &str) -> Machine {
     let machine = Machine::fresh(name);
     machine.write("notebooks/01-first.ipynb", DEPENDENCY);
     machine.write("versions", "rayon 1.10");
-    fs::create_dir(machine.path("crates/joblab")).unwrap();
-    machine.write("crates/joblab/lib.rs", "");
+    fs::create_dir_all(machine.path("crates/joblab/src")).unwrap();
+    machine.write("crates/joblab/src/lib.rs", "");
     machine
 }
 
@@ -35,7 +35,7 @@ fn crates_are_built_once_and_again_when_something_has_changed() {
     assert!(builds(&machine).is_some());
     assert_eq!(builds(&machine), None);
     let anew = |what: &str| Some(format!("crates anew: {what} changed"));
-    machine.write("crates/joblab/lib.rs", "// Changed.");
+    machine.write("crates/joblab/src/lib.rs", "// Changed.");
     assert_eq!(builds(&machine), anew("the crate"));
     machine.write("versions", "rayon 1.11");
     assert_eq!(builds(&machine), anew("crates of the registry"));
