@@ -1,8 +1,13 @@
 //! The Rust kernel: evcxr_jupyter, what it needs of the toolchain, and its place in Jupyter.
 
+mod built;
+mod spec;
+mod versions;
+
 use std::env;
 use std::fmt::Write;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,17 +23,25 @@ const NAME: &str = "evcxr_jupyter";
 /// The version that is installed where there is none.
 const VERSION: &str = "0.22.0";
 
-/// Makes sure that the environment has a Rust kernel that runs cells.
-pub(crate) fn set_up(workspace: &Workspace, environment: &Environment) -> Result<()> {
+/// Makes sure that the environment has a Rust kernel that runs cells, and that what notebooks depend
+/// on is built.
+pub(crate) fn set_up(workspace: &Workspace, environment: &mut Environment) -> Result<()> {
     let kernel = match find() {
         Some(kernel) => kernel,
         None => install(workspace)?,
     };
     let kernel = fs::canonicalize(&kernel).unwrap_or(kernel);
     say::state(PART, &kernel.display().to_string());
-    register(&kernel, environment)?;
     let has_std_sources = find_or_add_std_sources();
-    check(workspace, environment, &kernel, has_std_sources)
+    let stamp = workspace.own("kernel.txt");
+    let identity = identity(environment, &kernel, has_std_sources);
+    let is_checked = fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == identity);
+    spec::register(&kernel, &built::folder(workspace), environment)?;
+    if !is_checked {
+        check(workspace, environment, &kernel, has_std_sources)?;
+        workspace::write(&stamp, &identity)?;
+    }
+    built::set_up(workspace, environment, &kernel)
 }
 
 fn find() -> Option<PathBuf> {
@@ -54,6 +67,9 @@ fn install(workspace: &Workspace) -> Result<PathBuf> {
             linker.display()
         )));
     }
+    if let Some(kernel) = fetch() {
+        return Ok(kernel);
+    }
     let build = workspace.own("build");
     let step = Step {
         name: "installing evcxr_jupyter",
@@ -65,7 +81,8 @@ fn install(workspace: &Workspace) -> Result<PathBuf> {
     step.check_room()?;
     say::state(PART, &format!("building {NAME} {VERSION}, which takes 5 to 10 minutes, once"));
     let mut command = program::cargo();
-    command.args(["install", "--locked", NAME, "--version", VERSION]);
+    // What was fetched and does not run counts as installed.
+    command.args(["install", "--locked", "--force", NAME, "--version", VERSION]);
     step.run(command.env("CARGO_TARGET_DIR", &build))?;
     // What is left over only costs room.
     let _ = fs::remove_dir_all(&build);
@@ -76,6 +93,26 @@ fn install(workspace: &Workspace) -> Result<PathBuf> {
     })
 }
 
+/// Fetches the program that evcxr's authors released, where the means are there: `None` if that did
+/// not give one that runs.
+fn fetch() -> Option<PathBuf> {
+    program::find("cargo-binstall")?;
+    say::state(PART, &format!("fetching {NAME} {VERSION} with cargo binstall"));
+    let fetched = program::cargo()
+        // Nobody else's program, and no build, which is ours to do.
+        .args(["binstall", "--no-confirm", "--strategies", "crate-meta-data"])
+        .arg(format!("{NAME}@{VERSION}"))
+        .stdin(Stdio::null())
+        .stdout(io::stderr())
+        .status();
+    let kernel = fetched.is_ok_and(|status| status.success()).then(find).flatten();
+    let kernel = kernel.filter(|kernel| program::output(kernel, ["--help"]).is_some());
+    if kernel.is_none() {
+        say::warning("cargo binstall gave no evcxr_jupyter that runs here, so it is built");
+    }
+    kernel
+}
+
 /// The linker that cargo was told to use, or rustc's own choice.
 fn linker() -> PathBuf {
     env::vars_os()
@@ -84,29 +121,6 @@ fn linker() -> PathBuf {
             name.starts_with("CARGO_TARGET_") && name.ends_with("_LINKER")
         })
         .map_or_else(|| "cc".into(), |(_, linker)| linker.into())
-}
-
-/// Puts the kernel into the environment's list of kernels, unless it stands there.
-fn register(kernel: &Path, environment: &Environment) -> Result<()> {
-    let spec = environment.jupyter_path().join("kernels").join("rust").join("kernel.json");
-    let registered = fs::read_to_string(&spec).unwrap_or_default();
-    if registered.contains(&format!("\"{}\"", kernel.display())) {
-        return Ok(());
-    }
-    let done = Command::new(kernel)
-        .arg("--install")
-        .env("JUPYTER_PATH", environment.jupyter_path())
-        .stdin(Stdio::null())
-        .output();
-    match done {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(Problem::new(format!(
-            "{NAME} could not write {}: {}",
-            spec.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        ))),
-        Err(error) => Err(Problem::new(format!("cannot run {}: {error}", kernel.display()))),
-    }
 }
 
 /// Looks for the sources of std, from which the kernel infers the types of variables, and lets
@@ -134,18 +148,13 @@ fn find_or_add_std_sources() -> bool {
     added
 }
 
-/// Runs a cell in the kernel, unless this kernel with this compiler has run one before.
+/// Runs a cell in the kernel.
 fn check(
     workspace: &Workspace,
     environment: &Environment,
     kernel: &Path,
     has_std_sources: bool,
 ) -> Result<()> {
-    let stamp = workspace.own("kernel.txt");
-    let checked = identity(environment, kernel, has_std_sources);
-    if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == checked) {
-        return Ok(());
-    }
     say::state(PART, "running a first cell, which takes some seconds");
     let notebook = workspace.own("first-cell.ipynb");
     let cell = if has_std_sources {
@@ -160,7 +169,7 @@ fn check(
         .output()
         .map_err(|error| Problem::new(format!("cannot run the environment's Python: {error}")))?;
     if output.status.success() {
-        return workspace::write(&stamp, &checked);
+        return Ok(());
     }
     eprint!("{}", String::from_utf8_lossy(&output.stdout));
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
@@ -174,12 +183,18 @@ fn check(
 /// What the outcome of the check depends on.
 fn identity(environment: &Environment, kernel: &Path, has_std_sources: bool) -> String {
     let mut identity = format!("{}\n{}\n", kernel.display(), environment.python().display());
-    if let Ok(data) = fs::metadata(kernel) {
-        let _ = writeln!(identity, "{} bytes, {:?}", data.len(), data.modified());
-    }
+    let _ = writeln!(identity, "{}", program_identity(kernel));
     let compiler = program::output("rustc", ["-V"]).unwrap_or_default();
     let _ = writeln!(identity, "{compiler}\nrust-src: {has_std_sources}");
     identity
+}
+
+/// Tells one evcxr from another in the same place.
+fn program_identity(kernel: &Path) -> String {
+    fs::metadata(kernel).map_or_else(
+        |error| error.to_string(),
+        |data| format!("{} bytes, {:?}", data.len(), data.modified()),
+    )
 }
 
 fn notebook_of(cell: &str) -> String {

@@ -109,7 +109,7 @@ fn help(arguments: &[OsString]) -> Option<String> {
 /// Finds what the notebooks need and makes what is missing.
 fn set_up() -> Result<(Workspace, Environment)> {
     let workspace = Workspace::find()?;
-    let environment = Environment::find_or_make(&workspace)?;
-    kernel::set_up(&workspace, &environment)?;
+    let mut environment = Environment::find_or_make(&workspace)?;
+    kernel::set_up(&workspace, &mut environment)?;
     Ok((workspace, environment))
 }

@@ -13,6 +13,8 @@ use crate::workspace::{self, Workspace};
 
 /// How notebooks' crates are optimised across their codegen units: cargo's setting, by its variable.
 const LTO: &str = "CARGO_PROFILE_DEV_LTO";
+/// Keeps cargo from asking the registry: cargo's setting, by its variable.
+const OFFLINE: &str = "CARGO_NET_OFFLINE";
 const STATE: &str = "Python environment";
 /// The file that says of what a finished environment was made; it is written last.
 const STAMP: &str = "packages.txt";
@@ -25,10 +27,16 @@ const LACKING: &str = include_str!("lacking.py");
 
 /// A Python environment that has what the notebooks need.
 pub(crate) struct Environment {
+    /// By a path that is its own, wherever links lead to it: what is built names it.
     prefix: PathBuf,
+    is_offline: bool,
 }
 
 impl Environment {
+    fn at(prefix: PathBuf) -> Self {
+        Self { prefix: fs::canonicalize(&prefix).unwrap_or(prefix), is_offline: false }
+    }
+
     /// Takes the activated environment if it has everything, else our own, which is made if need be.
     pub(crate) fn find_or_make(workspace: &Workspace) -> Result<Self> {
         let packages = packages::read(&workspace.environment_yml(), Part::Notebooks)?;
@@ -64,19 +72,24 @@ impl Environment {
 
     /// The environment of that name in our own folder, made anew unless it is whole.
     fn own(workspace: &Workspace, name: &str, packages: &[String], megabytes: u64) -> Result<Self> {
-        let own = Self { prefix: workspace.own(name) };
+        let own = Self::at(workspace.own(name));
         if !own.is_whole(packages) {
             own.make(workspace, packages, megabytes)?;
         }
-        Ok(own)
+        Ok(Self::at(own.prefix))
     }
 
     fn activated() -> Option<Self> {
         ["VIRTUAL_ENV", "CONDA_PREFIX"]
             .into_iter()
             .filter_map(env::var_os)
-            .map(|prefix| Self { prefix: prefix.into() })
+            .map(|prefix| Self::at(prefix.into()))
             .find(|environment| environment.python().is_file())
+    }
+
+    /// Has cells use the crates that are on this machine.
+    pub(crate) fn go_offline(&mut self) {
+        self.is_offline = true;
     }
 
     /// The environment's interpreter.
@@ -113,6 +126,9 @@ impl Environment {
         // Half of what building our crate takes, and the first cell waits for it.
         if env::var_os(LTO).is_none() {
             command.env(LTO, "off");
+        }
+        if self.is_offline {
+            command.env(OFFLINE, "true");
         }
         // What a notebook links or runs as Python is this one, also where another one is activated.
         command.env("PYO3_PYTHON", self.python());

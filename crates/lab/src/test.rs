@@ -2,9 +2,10 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::process::{Command, ExitCode, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 use std::time::Instant;
-use std::{io, thread};
 
 use crate::browser;
 use crate::imports;
@@ -100,7 +101,8 @@ impl Stages {
             if *name == NOTEBOOKS && self.has(BROWSER) {
                 // Both leave half of the machine idle.
                 let mut notebooks = notebooks()?;
-                beside = Some((started, thread::spawn(move || notebooks.output())));
+                eprintln!("\n== {NOTEBOOKS} (beside the browser)");
+                beside = Some((started, thread::spawn(move || status_of_lines(&mut notebooks))));
                 continue;
             }
             eprintln!("\n== {name}");
@@ -114,8 +116,7 @@ impl Stages {
             report.note(name, started, outcome);
         }
         if let Some((started, notebooks)) = beside {
-            eprintln!("\n== {NOTEBOOKS} (beside the browser)");
-            report.note(NOTEBOOKS, started, shown(notebooks.join()));
+            report.note(NOTEBOOKS, started, notebooks.join().unwrap_or(Err(Outcome::Failed)));
         }
         Ok(report.end())
     }
@@ -162,17 +163,6 @@ impl Report {
     }
 }
 
-/// Shows what a stage said that ran beside another one.
-fn shown(ended: thread::Result<io::Result<Output>>) -> std::result::Result<(), Outcome> {
-    let Ok(Ok(output)) = ended else {
-        return Err(Outcome::Failed);
-    };
-    for said in [output.stdout, output.stderr] {
-        eprint!("{}", String::from_utf8_lossy(&said));
-    }
-    if output.status.success() { Ok(()) } else { Err(Outcome::Failed) }
-}
-
 /// Shows what a stage of our own has to say.
 fn told(checked: Result<Vec<String>>) -> std::result::Result<(), Outcome> {
     match checked {
@@ -207,6 +197,19 @@ fn cargo(
 
 fn status(command: &mut Command) -> std::result::Result<(), Outcome> {
     match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(Outcome::Failed),
+    }
+}
+
+/// Runs a stage beside another one: each line that it prints is shown at once, with its name.
+fn status_of_lines(command: &mut Command) -> std::result::Result<(), Outcome> {
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|_| Outcome::Failed)?;
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).split(b'\n')) {
+        let line = line.map_err(|_| Outcome::Failed)?;
+        eprintln!("{NOTEBOOKS}: {}", String::from_utf8_lossy(&line));
+    }
+    match child.wait() {
         Ok(status) if status.success() => Ok(()),
         _ => Err(Outcome::Failed),
     }

@@ -2,62 +2,21 @@
 //! see of a pool, and that no worker outlives the cells, however they end.
 #![cfg(target_os = "linux")]
 
-use std::env;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+mod scenario;
 
-/// The scenarios measure, so one waits for the other.
-static MEASURING: Mutex<()> = Mutex::new(());
+use scenario::assert_passes;
 
-/// The Python that `cargo lab` runs notebooks with: the activated one if it has what is needed.
-fn python() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.lab/python");
-    let activated = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os);
-    activated
-        .map(PathBuf::from)
-        .filter(|prefix| prefix.join("share/jupyter/kernels/rust").is_dir())
-        .chain([own])
-        .map(|prefix| prefix.join("bin/python"))
-        .find(|python| {
-            let import = Command::new(python).args(["-I", "-c", "import jupyter_client"]).output();
-            import.is_ok_and(|output| output.status.success())
-        })
-        .expect("`cargo lab` makes the Python environment")
-}
-
-/// Runs one scenario of the script, which prints a line for each check.
-#[track_caller]
-fn assert_passes(scenario: &str) {
-    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
-    // A script that has moved breaks the build, not the run.
-    const _: [&str; 2] = [include_str!("process_pool.py"), include_str!("../src/kernel/client.py")];
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Not isolated (-I), since it needs the other one; -B leaves no files in the sources.
-    let output = Command::new(python())
-        .arg("-B")
-        .arg(lab.join("tests/process_pool.py"))
-        .env("PYTHONPATH", lab.join("src/kernel"))
-        .arg(lab.with_file_name("joblab"))
-        .arg(scenario)
-        // As `cargo lab` has it (python.rs): what is optimised depends on it.
-        .env("CARGO_PROFILE_DEV_LTO", "off")
-        .output()
-        .unwrap();
-    // libtest shows this where the test fails, and with --show-output.
-    print!("{}", String::from_utf8_lossy(&output.stdout));
-    print!("{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "a check of `{scenario}` failed");
-}
+const _: &str = include_str!("process_pool.py");
+const SCRIPT: &str = "process_pool.py";
 
 #[test]
 #[ignore = "needs the Rust kernel; `cargo lab test` runs it"]
 fn cells_share_pools_functions_and_the_lock() {
-    assert_passes("cells");
+    assert_passes(SCRIPT, "cells");
 }
 
 #[test]
 #[ignore = "needs the Rust kernel; `cargo lab test` runs it"]
 fn no_worker_outlives_the_cells() {
-    assert_passes("ends");
+    assert_passes(SCRIPT, "ends");
 }

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::{self, File};
 use std::io;
 use std::ops::{ControlFlow, Range};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::{ptr, slice};
 
@@ -115,9 +116,18 @@ fn segments(info: &libc::dl_phdr_info) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The current folder, whatever it is called later on and even where it cannot be listed.
-pub(crate) fn current_folder() -> io::Result<File> {
-    File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(".")
+/// The current folder, whatever it is called later on and even where it cannot be listed. It does not
+/// take the number of a standard stream that the program has closed: a worker has other files there.
+pub(crate) fn current_folder() -> io::Result<OwnedFd> {
+    let folder =
+        File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(".")?;
+    // SAFETY: the file is open; the duplicate belongs to nobody else.
+    unsafe {
+        match libc::fcntl(folder.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) {
+            -1 => Err(io::Error::last_os_error()),
+            own => Ok(OwnedFd::from_raw_fd(own)),
+        }
+    }
 }
 
 /// The descriptors, besides the first three, that a program started now would inherit.

@@ -86,12 +86,15 @@ class Cell:
 class Kernel:
     """The kernel, and in it the crate and, as `pool`, a pool of three processes."""
 
-    def __init__(self, joblab, folder):
+    def __init__(self, joblab, folder, build="build"):
         self.setup = f":dep joblab = {{ path = {json.dumps(joblab)} }}\nuse joblab::*;"
         self.temp = folder / "tmp"
         self.temp.mkdir()
-        # The kernels of one scenario share a build; none reads the user's own evcxr files.
-        own = {"TMPDIR": self.temp, "EVCXR_TMPDIR": folder / "build", "EVCXR_CONFIG_DIR": folder}
+        # None reads the user's own evcxr files.
+        own = {"TMPDIR": self.temp, "EVCXR_CONFIG_DIR": folder}
+        if build:
+            # Nothing is built there before the first kernel.
+            own["EVCXR_TMPDIR"] = folder / build
         environment = os.environ | {name: str(path) for name, path in own.items()}
         log = (folder / "log").open("wb")
         self.manager, self.client = start_new_kernel(

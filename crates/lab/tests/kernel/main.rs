@@ -3,6 +3,7 @@
 mod ends;
 mod libpython;
 mod notebook;
+mod offline;
 mod pages;
 mod reruns;
 mod stored;

@@ -51,13 +51,18 @@ impl Machine {
         machine.program(
             "bin/cargo",
             r#"[ "$2" = --list ] && { echo "evcxr_jupyter v0.21.1:"; exit; }
+               if [ "$1" = generate-lockfile ]; then
+                 case "$*" in *--offline) ;; *) [ ! -e "$ROOT/no-network" ] || exit 101 ;; esac
+                 exec /bin/cp "$ROOT/versions" "${3%.toml}.lock"
+               fi
                /bin/mkdir -p "$CARGO_TARGET_DIR" "$CARGO_HOME/bin"
                [ -e "$ROOT/no-network" ] && exit 101
                /bin/cp "$ROOT/evcxr_jupyter" "$CARGO_HOME/bin""#,
         );
         machine.program(
             "evcxr_jupyter",
-            r#"/bin/mkdir -p "$JUPYTER_PATH/kernels/rust"
+            r#"[ "$1" = --install ] || exit 0
+               /bin/mkdir -p "$JUPYTER_PATH/kernels/rust"
                echo "[\"$0\"]" >"$JUPYTER_PATH/kernels/rust/kernel.json""#,
         );
         machine.program(
@@ -71,7 +76,9 @@ impl Machine {
             "environment-python",
             r#"case "$*" in
                  "-m pip"*) [ ! -e "$ROOT/no-network" ] ;;
-                 "-m jupyterlab"*) shift 2; echo "$*" >"$ROOT/opened" ;;
+                 "-m jupyterlab"*) shift 2; echo "$*" >"$ROOT/opened"; echo "$CARGO_NET_OFFLINE" >"$ROOT/offline" ;;
+                 *kernel/build.py*) [ ! -e "$ROOT/broken-crate" ] || exit 1
+                   /bin/mkdir -p "$5/built" && /bin/cat >"$5/built/stamp" ;;
                  *first-cell.ipynb) echo first cell >>"$ROOT/calls"
                    [ ! -e "$ROOT/broken-kernel" ] || { echo "E0308"; exit 1; } ;;
                  *requirement*) [ ! -e "$ROOT/lacking" ] || echo "nbclient" ;;

@@ -1,5 +1,6 @@
 //! What `cargo lab` makes of machines of all kinds, each played by fake programs.
 
 mod browser;
+mod built;
 mod machine;
 mod missing;

@@ -248,11 +248,33 @@ fn a_kernel_on_path_is_used() {
     assert!(!machine.path("cargo-home").exists());
     let spec = machine.path(".lab/python/share/jupyter/kernels/rust/kernel.json");
     let registered = fs::read_to_string(&spec).unwrap();
-    assert_eq!(registered, format!("[\"{}/bin/evcxr_jupyter\"]\n", machine.root.display()));
+    assert!(registered.contains(&format!("\"{}/bin/evcxr_jupyter\"", machine.root.display())));
+    assert!(spec.with_file_name("launcher.py").exists());
     // One that points elsewhere is put right.
     fs::write(&spec, "[\"/elsewhere/evcxr_jupyter\"]").unwrap();
     machine.works();
     assert_eq!(fs::read_to_string(&spec).unwrap(), registered);
+}
+
+#[test]
+fn a_kernel_is_fetched_where_that_is_possible() {
+    let machine = Machine::fresh("binstall");
+    machine.program("bin/cargo-binstall", "");
+    fs::rename(machine.path("bin/cargo"), machine.path("cargo")).unwrap();
+    let cargo = r#"[ "$1" = binstall ] || exec "$ROOT/cargo" "$@"
+        [ ! -e "$ROOT/not-released" ] || exit 1
+        /bin/mkdir -p "$CARGO_HOME/bin" && /bin/cp "$ROOT/evcxr_jupyter" "$CARGO_HOME/bin""#;
+    machine.program("bin/cargo", cargo);
+    let calls = machine.calls_of(&[]);
+    assert!(
+        calls.contains("cargo binstall") && !calls.contains("cargo install --locked"),
+        "{calls}"
+    );
+    fs::remove_dir_all(machine.path("cargo-home")).unwrap();
+    machine.write("not-released", "");
+    let call = machine.lab(&[]);
+    assert!(call.succeeded && call.stderr.contains("so it is built"), "{}", call.stderr);
+    assert!(machine.path("cargo-home/bin/evcxr_jupyter").exists());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -38,7 +38,7 @@ pub(super) struct Launch {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
-    folder: File,
+    folder: OwnedFd,
     /// For how long no starting worker may become ready.
     pub(super) patience: Duration,
 }
@@ -82,7 +82,7 @@ impl Launch {
                 Image::of_address(worker_main::entry_address()).map_err(io::Error::other)?;
             let line = facts::load_and_run([&image.path, &image.name], worker_main::ENTRY);
             (&ours).write_all(line.map_err(io::Error::other)?.as_bytes())?;
-            // evcxr asks for backtraces, and those of several workers would bury the panics' words.
+            // evcxr asks for backtraces, and those of several workers would hide the panics' words.
             command.env("RUST_BACKTRACE", "0");
         } else {
             command.env(worker_main::VARIABLE, "1");

@@ -1,0 +1,141 @@
+"""Starts the Rust kernel in a private copy of a folder in which the notebooks' crates are built.
+
+    launcher.py FOLDER KERNEL [ARGUMENT..]
+
+`cargo lab` puts it beside kernel.json, so that every program that starts kernels by that file
+starts them so. Where anything is wrong, the kernel starts without the copy: slower, but right.
+
+In FOLDER, `copies` holds a folder for each kernel and those that build.py made, and `built` is a
+link to the last of these. Each has a file `lock`, locked as long as a process lives that the
+folder is for. No two kernels share a build: cargo would take one's cells for the other's.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LOCK = "lock"
+# What crates are built with unless the user has said otherwise: half of what building ours takes.
+SETTINGS = {"CARGO_PROFILE_DEV_LTO": "off"}
+
+
+def locked(path, how=fcntl.LOCK_EX):
+    """The descriptor of a file that is locked by now, for as long as a process has it open."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, how)
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def new_folder(folder):
+    """Makes a folder, once those of dead processes are gone; returns it with its lock."""
+    if any((parent / "Cargo.toml").exists() for parent in (folder, *folder.parents)):
+        raise OSError(f"{folder} lies inside of a package, so no kernel can start there")
+    copies = folder / "copies"
+    copies.mkdir(parents=True, exist_ok=True)
+    # Until a new folder is locked, it looks like one of a dead process.
+    guard = locked(folder / LOCK)
+    try:
+        clear(copies, kept=built(folder))
+        new = Path(tempfile.mkdtemp(dir=copies))
+        return new, locked(new / LOCK)
+    finally:
+        os.close(guard)
+
+
+def clear(copies, kept):
+    for old in copies.iterdir():
+        if old == kept:
+            continue
+        try:
+            lock = locked(old / LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        except OSError:
+            shutil.rmtree(old, ignore_errors=True)
+            continue
+        shutil.rmtree(old, ignore_errors=True)
+        os.close(lock)
+
+
+def built(folder):
+    """The folder in which crates are built, or None."""
+    try:
+        return folder / "copies" / Path(os.readlink(folder / "built")).name
+    except OSError:
+        return None
+
+
+def private_copy(folder):
+    """Copies what is built; returns what a kernel has to know about the copy."""
+    source = built(folder)
+    if source is None:
+        raise OSError(f"nothing is built in {folder}")
+    # Before the copy, which is in vain without it.
+    libraries = library_path()
+    new, lock = new_folder(folder)
+    try:
+        reading = locked(source / LOCK, fcntl.LOCK_SH)
+        try:
+            # No hard links, for cargo writes some files anew in their place.
+            unwanted = shutil.ignore_patterns(LOCK)
+            shutil.copytree(source, new, symlinks=True, ignore=unwanted, dirs_exist_ok=True)
+        finally:
+            os.close(reading)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        os.close(lock)
+        raise
+    # The kernel has it, and every process that it starts: they may have libraries of the folder.
+    os.set_inheritable(lock, True)
+    return {"EVCXR_TMPDIR": str(new), **libraries}
+
+
+def library_path():
+    """Where a cell's library finds std's, by the variable of the system.
+
+    It has a path of its own, but one that is relative to where it was before evcxr moved it. That
+    leads to std all the same from folders that have no folder but the root in common with it.
+    """
+    rustc = output("rustup", "which", "rustc") or "rustc"
+    folder = output(rustc, "--print", "target-libdir")
+    if not folder:
+        raise OSError("no rustc was found")
+    variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
+    paths = [folder, *filter(None, [os.environ.get(variable)])]
+    return {variable: os.pathsep.join(paths)}
+
+
+def output(*command):
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def main():
+    folder, *command = sys.argv[1:]
+    environment = {**SETTINGS, **os.environ}
+    # Who names a folder wants that one.
+    if "EVCXR_TMPDIR" not in environment:
+        try:
+            environment.update(private_copy(Path(folder)))
+        except Exception as error:
+            print(f"The kernel builds its crates itself: {error}", file=sys.stderr, flush=True)
+    # Python ignores these, and what is ignored stays so.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    os.execve(command[0], command, environment)
+
+
+if __name__ == "__main__":
+    main()
