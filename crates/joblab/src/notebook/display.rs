@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::io::Write as _;
 
 use super::line;
+use super::turn::in_turn;
 use crate::error::Error;
 use crate::figure::{Figure, escape, run_card, timing_card};
 use crate::measure::{Run, Summary, Timing};
@@ -19,7 +20,9 @@ fn show(blocks: &[(&str, &str)]) {
         text += &format!("EVCXR_BEGIN_CONTENT {content_type}\n{content}\nEVCXR_END_CONTENT\n");
     }
     // Nobody is left to show anything to where standard output is closed.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    // std's lock comes first: a caller may hold that, and must not hold up what workers print.
+    let mut stdout = std::io::stdout().lock();
+    let _ = in_turn(|| stdout.write_all(text.as_bytes()));
 }
 
 impl Figure {

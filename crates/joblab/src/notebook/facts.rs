@@ -1,6 +1,7 @@
 //! How evcxr's kernel and its runtime, the process that runs cells, talk to each other.
 
 use std::ffi::OsStr;
+use std::io::{self, Stdin};
 
 use crate::os;
 
@@ -12,6 +13,17 @@ pub(crate) const RUNTIME: &str = "EVCXR_IS_RUNTIME";
 /// too; but there this code is in the program, and in a notebook it is in a cell's library.
 pub(crate) fn is_evcxr() -> bool {
     std::env::var_os(RUNTIME).is_some() && !os::is_in_program(is_evcxr as *const () as usize)
+}
+
+/// What hangs up when the kernel of a notebook is gone: the runtime gets its orders on standard input.
+pub(crate) fn kernel() -> Option<Stdin> {
+    is_evcxr().then(io::stdin)
+}
+
+/// Ends the runtime of a kernel that is gone. The cell that runs would only find out at its end, and
+/// nobody can see its outcome. Workers end with this process.
+pub(crate) fn end_without_kernel() -> ! {
+    os::exit_now(0)
 }
 
 /// What the kernel writes to its runtime for each cell: the library, by the first of its names that

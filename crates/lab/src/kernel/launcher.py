@@ -39,6 +39,8 @@ def new_folder(folder):
     """Makes a folder, once those of dead processes are gone; returns it with its lock."""
     if any((parent / "Cargo.toml").exists() for parent in (folder, *folder.parents)):
         raise OSError(f"{folder} lies inside of a package, so no kernel can start there")
+    if len(str(folder).split()) > 1:
+        raise OSError(f"{folder} has spaces in its path, and evcxr runs no cells from there")
     copies = folder / "copies"
     copies.mkdir(parents=True, exist_ok=True)
     # Until a new folder is locked, it looks like one of a dead process.

@@ -16,7 +16,7 @@ use crate::backend::remote::printer::Printer;
 use crate::backend::remote::protocol::{self, DaskReply, Verdict};
 use crate::batch::{Completion, RemoteWorker, Reply};
 use crate::error::Error;
-use crate::notebook::facts::{RUNTIME, is_evcxr};
+use crate::notebook::facts::{RUNTIME, end_without_kernel, is_evcxr, kernel};
 use crate::os::{self, Interest, Stream, lock};
 
 const PROGRAM: &str =
@@ -140,20 +140,17 @@ impl Listener {
 
     /// Waits for the bridge's next words; what its workers print is passed on meanwhile.
     fn wait(&mut self) -> io::Result<()> {
-        let kernel = io::stdin();
+        let kernel = kernel();
         let mut files = vec![
             (self.decoder.get_ref().as_fd(), Interest::Read),
             (self.printer.news(), Interest::Read),
         ];
-        if is_evcxr() {
-            files.push((kernel.as_fd(), Interest::HangUp));
-        }
+        files.extend(kernel.iter().map(|kernel| (kernel.as_fd(), Interest::HangUp)));
         let stderr = self.stderr.file();
         files.extend(stderr.map(|file| (file, Interest::Read)));
         let ready = os::wait(&files, None)?;
-        if is_evcxr() && ready[2] {
-            // As in the pool of processes: nobody is left to see the outcome of the cell.
-            os::exit_now(0);
+        if kernel.is_some() && ready[2] {
+            end_without_kernel();
         }
         self.printer.take_news();
         self.stderr.pass_on();

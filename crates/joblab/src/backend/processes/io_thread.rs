@@ -2,7 +2,7 @@
 //! It waits in one place for everything at once.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io::{self, Read, Stdin};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ use crate::backend::remote::printer::Printer;
 use crate::batch::{self, Death, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
-use crate::notebook::facts::is_evcxr;
+use crate::notebook::facts::{end_without_kernel, kernel};
 use crate::os::{self, Interest, lock};
 
 /// How long workers may take to drop their states.
@@ -41,7 +41,7 @@ pub(super) fn run(
         launch,
         shared,
         last_ready: None,
-        is_evcxr: is_evcxr(),
+        kernel: kernel(),
         waiting: VecDeque::new(),
         workers: Vec::new(),
         printer,
@@ -68,7 +68,7 @@ struct IoThread<'a> {
     shared: &'a Shared,
     /// When a worker has become ready: those that are starting share the CPUs.
     last_ready: Option<Moment>,
-    is_evcxr: bool,
+    kernel: Option<Stdin>,
     waiting: VecDeque<PackedBatch>,
     workers: Vec<WorkerHandle>,
     printer: Arc<Printer>,
@@ -108,10 +108,7 @@ impl IoThread<'_> {
             let mut gone: Vec<(usize, String)> = Vec::new();
             for source in sources {
                 match source {
-                    // The notebook's kernel is gone, and the cell that runs would only find out at
-                    // its end. Nobody can see its outcome: this process ends, and its workers
-                    // with it.
-                    Ready::Kernel => os::exit_now(0),
+                    Ready::Kernel => end_without_kernel(),
                     Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
                     Ready::Printer => self.printer.take_news(),
                     Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
@@ -156,7 +153,7 @@ impl IoThread<'_> {
             let Ok(sources) = self.wait(woken, Some(left.min(TICK))) else { return };
             for source in sources {
                 match source {
-                    Ready::Kernel => os::exit_now(0),
+                    Ready::Kernel => end_without_kernel(),
                     Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
                     Ready::Printer => self.printer.take_news(),
                     Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
@@ -238,9 +235,7 @@ impl IoThread<'_> {
         let mut sources = vec![Ready::Woken, Ready::Printer];
         let mut files =
             vec![(woken.as_fd(), Interest::Read), (self.printer.news(), Interest::Read)];
-        let kernel = io::stdin();
-        if self.is_evcxr {
-            // evcxr's runtime gets its orders from the kernel on standard input.
+        if let Some(kernel) = &self.kernel {
             sources.push(Ready::Kernel);
             files.push((kernel.as_fd(), Interest::HangUp));
         }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::notebook::turn::in_turn;
 use crate::os::{self, PIPE_BUF, Stream, lock};
 
 /// How long a pool that is dropped waits for a reader that takes nothing.
@@ -172,7 +173,7 @@ impl Drop for Printer {
 fn write(stream: Stream, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let piece = piece(bytes);
-        let _ = os::write_to(stream, &bytes[..piece]);
+        let _ = in_turn(|| os::write_to(stream, &bytes[..piece]));
         bytes = &bytes[piece..];
     }
 }
