@@ -165,6 +165,9 @@ fn a_kernel_starts_whatever_is_wrong_with_the_folder() {
     let folder = Folder::new("in-a-package");
     fs::write(folder.0.join("Cargo.toml"), "[workspace]").unwrap();
     assert_plain(folder.kernel(), "inside of a package");
+
+    let folder = Folder::new("with spaces");
+    assert_plain(folder.kernel(), "spaces in its path");
 }
 
 #[test]
