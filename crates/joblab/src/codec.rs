@@ -25,7 +25,7 @@ mod stack;
 mod tests;
 mod writer;
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
@@ -84,14 +84,14 @@ pub(crate) fn read_from<T: DeserializeOwned + 'static>(
 
 fn read_all<T: DeserializeOwned + 'static>(source: Source<'_>) -> Result<T, String> {
     let mut place: Option<T> = None;
-    if numbers::may_be::<T>() && numbers::is_list(TypeId::of::<T>()) {
-        numbers::read(&mut place, source)?;
-    } else {
-        with_scanner(source, &mut |scanner| {
-            place = Some(T::deserialize(scanner)?);
-            Ok(())
-        })?;
-    }
+    let list = numbers::may_be::<T>().then(TypeId::of::<T>);
+    read_into(&mut place, source, list, &mut |place, scanner| {
+        let value = T::deserialize(scanner)?;
+        if let Some(place) = place.downcast_mut() {
+            *place = Some(value);
+        }
+        Ok(())
+    })?;
     match place {
         Some(value) => Ok(value),
         None => unreachable!("what was read is in its place"),
@@ -105,13 +105,20 @@ fn with_writer(
     carried(&mut || write(&mut Writer::new(sink)))
 }
 
-fn with_scanner<'de>(
+/// Reads a value into its place, an `Option` of its type. `list` is that type where it may be a list of
+/// numbers.
+fn read_into<'de>(
+    place: &mut dyn Any,
     source: Source<'de>,
-    read: &mut dyn FnMut(&mut Scanner<'de>) -> Result<(), Error>,
+    list: Option<TypeId>,
+    read: &mut dyn FnMut(&mut dyn Any, &mut Scanner<'de>) -> Result<(), Error>,
 ) -> Result<(), String> {
+    if list.is_some_and(numbers::is_list) {
+        return numbers::read(place, source);
+    }
     let mut scanner = Scanner::new(source);
     carried(&mut || {
-        read(&mut scanner)?;
+        read(place, &mut scanner)?;
         scanner.finish()
     })
 }

@@ -14,19 +14,13 @@ use super::source::Bytes;
 
 type Result<T> = std::result::Result<T, Error>;
 
-impl<'de> Text<'_, 'de> {
-    fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self {
+impl<'de> Scanner<'de> {
+    fn visit_text<V: Visitor<'de>>(&mut self, length: u64, visitor: V) -> Result<V::Value> {
+        match self.text(length)? {
             Text::Lasting(text) => visitor.visit_borrowed_str(text),
             Text::Passing(text) => visitor.visit_str(text),
             Text::Owned(text) => visitor.visit_string(text),
         }
-    }
-}
-
-impl<'de> Scanner<'de> {
-    fn visit_text<V: Visitor<'de>>(&mut self, length: u64, visitor: V) -> Result<V::Value> {
-        self.text(length)?.visit(visitor)
     }
 
     fn visit_bytes<V: Visitor<'de>>(&mut self, length: u64, visitor: V) -> Result<V::Value> {
@@ -166,7 +160,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         if let Some(text) = self.string() {
-            return text.visit(visitor);
+            return visitor.visit_borrowed_str(text);
         }
         match self.token()? {
             Token::Str(length) => self.visit_text(length, visitor),
@@ -299,7 +293,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
     /// no string then.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         if let Some(text) = self.string() {
-            return text.visit(visitor);
+            return visitor.visit_borrowed_str(text);
         }
         match self.token()? {
             Token::Str(length) => self.visit_text(length, visitor),

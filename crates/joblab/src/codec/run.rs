@@ -69,12 +69,6 @@ impl Run {
         Some(bytes)
     }
 
-    /// Takes the next number if it is of this tag, and is here.
-    #[inline]
-    pub(super) fn take_of<const N: usize>(&mut self, tag: u8) -> Option<[u8; N]> {
-        if self.tag == tag { self.take() } else { None }
-    }
-
     /// Takes all numbers that are here, if there are some of this tag.
     pub(super) fn take_all_of(&mut self, tag: u8) -> Option<&[u8]> {
         if self.tag()? != tag {

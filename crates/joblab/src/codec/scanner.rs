@@ -111,21 +111,15 @@ impl Token {
 }
 
 macro_rules! numbers {
-    ($($number:ident $tag:ident $outside:ident)*) => {$(
+    ($($number:ident $tag:ident)*) => {$(
         /// The next value, if it is a number of just this type. Where there is an error, it is the same
         /// for whoever goes on.
-        #[inline]
         pub(super) fn $number(&mut self) -> Option<$number> {
-            match self.run.take_of($tag) {
-                Some(bytes) => Some($number::from_le_bytes(bytes)),
-                None => self.$outside(),
-            }
-        }
-
-        /// The same where it is none of a run.
-        fn $outside(&mut self) -> Option<$number> {
-            if self.run.is_here() {
-                return None;
+            if let Some(tag) = self.run.tag() {
+                if tag != $tag {
+                    return None;
+                }
+                return self.run.take().map($number::from_le_bytes);
             }
             if let Some(bytes) = self.source.tagged($tag) {
                 return Some($number::from_le_bytes(bytes));
@@ -177,18 +171,18 @@ impl<'de> Scanner<'de> {
     }
 
     numbers! {
-        u8 U8 u8_outside
-        u16 U16 u16_outside
-        u32 U32 u32_outside
-        u64 U64 u64_outside
-        u128 U128 u128_outside
-        i8 I8 i8_outside
-        i16 I16 i16_outside
-        i32 I32 i32_outside
-        i64 I64 i64_outside
-        i128 I128 i128_outside
-        f32 F32 f32_outside
-        f64 F64 f64_outside
+        u8 U8
+        u16 U16
+        u32 U32
+        u64 U64
+        u128 U128
+        i8 I8
+        i16 I16
+        i32 I32
+        i64 I64
+        i128 I128
+        f32 F32
+        f64 F64
     }
 
     pub(super) fn token(&mut self) -> Result<Token, Error> {
@@ -278,15 +272,11 @@ impl<'de> Scanner<'de> {
         text.map_err(|_| Error::new("it is damaged: a string is not UTF-8"))
     }
 
-    /// The next value, if it is a string that is here as a whole.
-    pub(super) fn string(&mut self) -> Option<Text<'_, 'de>> {
-        if self.run.is_here() {
-            return None;
-        }
-        match self.source.sized(STR)? {
-            Bytes::Lasting(bytes) => str::from_utf8(bytes).ok().map(Text::Lasting),
-            Bytes::Passing(bytes) => str::from_utf8(bytes).ok().map(Text::Passing),
-            Bytes::Owned(_) => None,
+    /// The next value, if it is a string in memory.
+    pub(super) fn string(&mut self) -> Option<&'de str> {
+        match self.run.tag() {
+            Some(_) => None,
+            None => str::from_utf8(self.source.sized(STR)?).ok(),
         }
     }
 

@@ -111,29 +111,16 @@ impl<'de> Source<'de> {
         Some(bytes)
     }
 
-    /// The bytes behind a tag and a length of one byte, if that comes next and they are here.
+    /// The bytes behind a tag and a length of one byte, if that comes next, in memory.
     #[inline]
-    pub(super) fn sized(&mut self, tag: u8) -> Option<Bytes<'_, 'de>> {
-        let Some(([first, length], rest)) = self.whole.split_first_chunk() else {
-            return self.sized_in_parts(tag);
-        };
+    pub(super) fn sized(&mut self, tag: u8) -> Option<&'de [u8]> {
+        let ([first, length], rest) = self.whole.split_first_chunk()?;
         if *first != tag || *length == LONG {
             return None;
         }
         let bytes;
         (bytes, self.whole) = rest.split_at_checked(usize::from(*length))?;
-        Some(Bytes::Lasting(bytes))
-    }
-
-    fn sized_in_parts(&mut self, tag: u8) -> Option<Bytes<'_, 'de>> {
-        let ([first, length], rest) = self.here().split_first_chunk()?;
-        let length = *length;
-        if *first != tag || length == LONG || usize::from(length) > rest.len() {
-            return None;
-        }
-        let parts = self.parts.as_mut()?;
-        parts.pass(2);
-        Some(Bytes::Passing(parts.take(length.into())))
+        Some(bytes)
     }
 
     /// Reads as many bytes as there is room for.

@@ -24,5 +24,6 @@ impl Stack {
 
 /// An address in the stack, about where the caller is.
 fn address() -> usize {
-    ptr::from_ref(black_box(&0_u8)).addr()
+    let local = 0_u8;
+    ptr::from_ref(black_box(&local)).addr()
 }

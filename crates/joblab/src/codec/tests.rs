@@ -1,70 +1,95 @@
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::fmt::Debug;
+//! Whatever serde can tell apart arrives as it was, and what is damaged is an error.
 
-    use serde::{Deserialize, Serializer};
+mod damage;
+mod random;
+mod types;
 
-    use super::*;
+use std::fmt::Debug;
 
-    #[track_caller]
-    fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug + 'static>(value: T) {
-        let mut bytes = b"in front".to_vec();
-        append(&value, &mut Sink::growing(&mut bytes)).unwrap();
-        assert_eq!(read::<T>(&bytes[8..]), Ok(value));
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::parts::{PART, PartReader, Sink};
+use super::{DeserializeOwned, append, read, read_from};
+
+fn written<T: Serialize + 'static>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append(value, &mut Sink::growing(&mut bytes)).unwrap();
+    bytes
+}
+
+fn read_in_parts<T: DeserializeOwned + 'static>(bytes: &[u8], size: usize) -> Result<T, String> {
+    let mut parts = bytes.chunks(size).map(<[u8]>::to_vec);
+    read_from(PartReader::new(&mut || parts.next()))
+}
+
+/// A value arrives as it was, however it is written and read.
+#[track_caller]
+fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug + 'static>(value: T) {
+    let bytes = written(&value);
+    assert_eq!(read::<T>(&bytes).as_ref(), Ok(&value));
+    let mut sent = Vec::new();
+    let mut keep = |part: &[u8]| {
+        assert!(part.len() <= PART);
+        sent.extend_from_slice(part);
+        Ok(())
+    };
+    let (mut part, mut last) = (Vec::new(), Ok(()));
+    {
+        let mut sink = Sink::sending(&mut part, &mut keep);
+        append(&value, &mut sink).unwrap();
+        if let Err(error) = std::io::Write::flush(&mut sink) {
+            last = Err(error);
+        }
     }
-
-    #[derive(Serialize, Deserialize, PartialEq, Debug)]
-    #[serde(untagged)]
-    enum Untagged {
-        Number(i64),
-        Words(Vec<String>),
+    last.unwrap();
+    assert!(sent == bytes, "{value:?} was written in another way in parts");
+    for size in [1, 2, 3, 7, 64, PART] {
+        assert_eq!(read_in_parts::<T>(&bytes, size).as_ref(), Ok(&value), "parts of {size}");
     }
-
-    #[derive(Serialize, Deserialize, PartialEq, Debug)]
-    struct Outer {
-        #[serde(flatten)]
-        inner: Inner,
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        maybe: Option<u8>,
-        result: Result<Option<char>, String>,
+    for more in [[bytes.as_slice(), &[0]].concat(), [bytes.as_slice(), &bytes].concat()] {
+        assert!(read::<T>(&more).is_err(), "{value:?} was read with bytes behind it");
+        for size in [1, bytes.len(), PART] {
+            assert!(read_in_parts::<T>(&more, size).is_err(), "{value:?} in parts of {size}");
+        }
     }
-
-    #[derive(Serialize, Deserialize, PartialEq, Debug)]
-    struct Inner {
-        x: f32,
-        y: (),
+    // What is no list as a whole, to be gone past, and cut.
+    let bytes = written(&(value,));
+    read::<IgnoredAny>(&bytes).unwrap();
+    for size in [1, 5, PART] {
+        read_in_parts::<IgnoredAny>(&bytes, size).unwrap();
     }
-
-    #[test]
-    fn whatever_serde_carries_survives() {
-        survives(());
-        survives(u64::MAX);
-        survives(i128::MIN);
-        survives(f64::NEG_INFINITY);
-        survives(vec![0_u8, 127, 128, 255]);
-        survives((1_u8, [2_u8; 4], -3_i8, [0_u16; 3]));
-        survives(Some(Some(vec![1.5_f64; 3])));
-        survives("\u{1f980} and \0".to_owned());
-        survives(BTreeMap::from([((1, 'a'), vec![true]), ((2, 'b'), vec![])]));
-        survives(Untagged::Number(-1));
-        survives(Untagged::Words(vec!["a".to_owned()]));
-        survives(Err::<u8, String>("no".to_owned()));
-        survives(Outer { inner: Inner { x: 0.5, y: () }, maybe: None, result: Ok(Some('x')) });
+    for length in (0..bytes.len()).step_by(1 + bytes.len() / 500) {
+        assert!(read::<(T,)>(&bytes[..length]).is_err(), "{length} bytes were enough");
+        assert!(read::<IgnoredAny>(&bytes[..length]).is_err(), "{length} bytes were enough");
+        assert!(read_in_parts::<(T,)>(&bytes[..length], 3).is_err(), "{length} bytes were enough");
     }
+}
 
-    #[test]
-    fn what_serde_refuses_is_an_error() {
-        #[derive(Debug)]
-        struct Refused;
-        impl Serialize for Refused {
-            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-                Err(serde::ser::Error::custom("not me"))
+/// What serde calls bytes.
+#[derive(PartialEq, Debug, Clone, Default)]
+struct Bytes(Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes, and not a list of numbers")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(bytes.to_vec()))
             }
         }
-        let error = append(&Refused, &mut Sink::growing(&mut Vec::new())).unwrap_err();
-        assert!(error.contains("not me"), "{error}");
-        assert!(read::<u64>(&[]).is_err());
-        assert!(read::<String>(&[0xff, 0xff]).is_err());
+        deserializer.deserialize_byte_buf(Visitor)
     }
 }
