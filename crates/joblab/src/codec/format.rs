@@ -4,6 +4,11 @@
 //! have no length that a reader relies on, since not every writer knows how many there will be: they
 //! end with [`END`].
 
+/// Whether types that have a form for people and one for machines, such as addresses, are written as for
+/// people. Serde itself takes all that it keeps aside for written so: in the other form such a type could
+/// not be read from one that is untagged, flattened or tagged by a field.
+pub(super) const IS_HUMAN_READABLE: bool = true;
+
 /// `Option::None`.
 pub(super) const NONE: u8 = 0;
 /// `Option::Some`, and then the value in it.

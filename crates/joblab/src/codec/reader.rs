@@ -97,7 +97,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
     type Error = Error;
 
     fn is_human_readable(&self) -> bool {
-        false
+        IS_HUMAN_READABLE
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

@@ -170,7 +170,7 @@ impl<'i, 'w, 's> Serializer for &'i mut Writer<'w, 's> {
     type SerializeStructVariant = Self;
 
     fn is_human_readable(&self) -> bool {
-        false
+        IS_HUMAN_READABLE
     }
 
     numbers! {

@@ -43,20 +43,6 @@ pub(crate) fn load_and_run(names: [&OsStr; 2], function: &str) -> Result<String,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_for_evcxr_has_a_name_that_it_can_read() {
-        let line = |names: [&str; 2]| load_and_run(names.map(OsStr::new), "f");
-        assert_eq!(line(["/a/b.so", "/c"]).unwrap(), "LOAD_AND_RUN /a/b.so f\n");
-        assert_eq!(line(["/a b/b.so", "/ab/b.so"]).unwrap(), "LOAD_AND_RUN /ab/b.so f\n");
-        let error = line(["/a b/b.so", ""]).unwrap_err();
-        assert!(error.contains("/a b/b.so"), "{error}");
-    }
-}
-
 /// A text for standard output in which evcxr's words are only words.
 ///
 /// The runtime talks to the kernel in lines on standard output that hold words like
@@ -76,5 +62,14 @@ mod tests {
         let shown = without_control_words(text);
         assert!(!shown.contains("EVCXR_"), "{shown}");
         assert_eq!(shown.replace('\u{2060}', ""), text);
+    }
+
+    #[test]
+    fn a_line_for_evcxr_has_a_name_that_it_can_read() {
+        let line = |names: [&str; 2]| load_and_run(names.map(OsStr::new), "f");
+        assert_eq!(line(["/a/b.so", "/c"]).unwrap(), "LOAD_AND_RUN /a/b.so f\n");
+        assert_eq!(line(["/a b/b.so", "/ab/b.so"]).unwrap(), "LOAD_AND_RUN /ab/b.so f\n");
+        let error = line(["/a b/b.so", ""]).unwrap_err();
+        assert!(error.contains("/a b/b.so"), "{error}");
     }
 }

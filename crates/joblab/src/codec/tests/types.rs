@@ -366,8 +366,6 @@ fn what_std_has_survives() {
     survives_everywhere((
         Duration::new(u64::MAX, 999_999_999),
         SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_891),
-        "127.0.0.1".parse::<IpAddr>().unwrap(),
-        "[::1]:80".parse::<SocketAddr>().unwrap(),
         3..9_u64,
         'a'..='z',
         ..5_u8,
@@ -376,8 +374,11 @@ fn what_std_has_survives() {
         Ok::<u8, String>(1),
         Err::<Option<()>, _>("no".to_owned()),
     ));
+    survives_everywhere((
+        "127.0.0.1".parse::<IpAddr>().unwrap(),
+        "[::1]:80".parse::<SocketAddr>().unwrap(),
+    ));
     survives(std::cell::RefCell::new(std::cell::Cell::new(5)));
-    survives(std::sync::atomic::AtomicU8::new(3).into_inner());
     survives(BinaryHeap::from([1_u8, 200]).into_sorted_vec());
 }
 
@@ -488,7 +489,7 @@ fn what_serde_refuses_is_an_error() {
     struct Refused;
     impl Serialize for Refused {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            assert!(!serializer.is_human_readable());
+            assert!(serializer.is_human_readable());
             Err(serde::ser::Error::custom("not me"))
         }
     }
