@@ -15,11 +15,14 @@
 //! ways. When the parent is gone, in whatever way, the system closes the socket, and the worker ends
 //! at once.
 
+mod ends;
 mod inbox;
 mod io_thread;
 mod launch;
+mod outbox;
 mod pool;
 mod streaming;
 mod worker_handle;
+mod worker_reader;
 
 pub(super) use self::pool::Processes;

@@ -3,18 +3,17 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Stdin};
-use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ends::{End, after_death, stopped};
 use super::inbox::Shared;
 use super::launch::Launch;
-use super::worker_handle::{Why, WorkerHandle};
+use super::worker_handle::WorkerHandle;
 use crate::backend::remote::packing::PackedBatch;
 use crate::backend::remote::printer::Printer;
-use crate::batch::{self, Death, Progress, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::{end_without_kernel, kernel};
@@ -24,9 +23,6 @@ use crate::os::{self, Interest, lock};
 const FINISH: Duration = Duration::from_secs(5);
 /// How often this thread looks for what no file tells of.
 const TICK: Duration = Duration::from_millis(50);
-/// How often a batch is given to another worker, where its own died before it began.
-const IN_VAIN: u32 = 2;
-
 /// Works until the pool is dropped; then the workers end with it.
 pub(super) fn run(
     n_jobs: usize,
@@ -240,8 +236,11 @@ impl IoThread<'_> {
             files.push((kernel.as_fd(), Interest::HangUp));
         }
         for (place, worker) in self.workers.iter().enumerate() {
-            let interest =
-                if worker.waits_for_room() { Interest::ReadAndWrite } else { Interest::Read };
+            let interest = if worker.outbox.waits_for_room() {
+                Interest::ReadAndWrite
+            } else {
+                Interest::Read
+            };
             sources.push(Ready::Socket(place));
             files.push((worker.socket().as_fd(), interest));
             if let Some(file) = worker.ended() {
@@ -301,7 +300,7 @@ impl IoThread<'_> {
     fn next_overdue(&mut self) -> Option<Duration> {
         let left = |worker: &mut WorkerHandle| worker.time_left().map(|(left, _)| left);
         let late = self.workers.iter_mut().filter_map(left).min();
-        let again = self.workers.iter().filter_map(WorkerHandle::tries_again_in).min();
+        let again = self.workers.iter().filter_map(|worker| worker.outbox.tries_again_in()).min();
         let is_silent = self.workers.iter().any(|worker| worker.ended().is_none());
         let times = late.into_iter().chain(again).chain(is_silent.then_some(TICK));
         times.chain(self.time_to_start()).min()
@@ -350,76 +349,6 @@ impl IoThread<'_> {
             };
             worker.end();
             self.remove_worker(place, &End::Stopped(why));
-        }
-    }
-}
-
-/// How a worker has ended.
-enum End {
-    /// By itself, or by somebody else, in this way.
-    Died(String),
-    Stopped(Why),
-}
-
-impl End {
-    fn in_words(&self) -> &str {
-        match self {
-            End::Died(how) => how,
-            End::Stopped(_) => "was stopped",
-        }
-    }
-}
-
-fn died(tasks: &Range<usize>, pid: u32, how: &str) -> Error {
-    Error::died(tasks, &format!("worker process {pid}"), how)
-}
-
-fn stopped(tasks: &Range<usize>, pid: u32, why: Why) -> Error {
-    match why {
-        Why::Unwanted => died(tasks, pid, "was stopped"),
-        Why::Late(limit) => {
-            let end = format!("its worker process {pid} was stopped, and is replaced");
-            Error::task_timeout(tasks.start, limit, &end)
-        }
-    }
-}
-
-/// Tells what became of the batch that a worker ran as it died, once its last words are out, which may
-/// say why; and gives back what of it the worker had not begun.
-fn after_death(mut batch: PackedBatch, worker: &WorkerHandle, how: &str) -> Option<PackedBatch> {
-    let (tasks, pid) = (batch.completion.tasks(), worker.pid());
-    let one = |place: usize| tasks.start + place..tasks.start + place + 1;
-    match worker.progress() {
-        // What follows in parts is not kept. And where the mere arrival of a batch ends workers, there
-        // has to be an end of that.
-        Progress::NotBegun { prepares: false } if !batch.is_in_parts && batch.in_vain < IN_VAIN => {
-            batch.in_vain += 1;
-            Some(batch)
-        }
-        Progress::NotBegun { .. } | Progress::Unknown => {
-            let error = died(&tasks, pid, how);
-            worker.after_output(|| batch.into_completion().failed(error));
-            None
-        }
-        // The call is over with the first failure.
-        Progress::Begun(begun) => {
-            let error = died(&one(begun.clamp(1, tasks.len()) - 1), pid, how);
-            worker.after_output(|| batch.into_completion().failed(error));
-            None
-        }
-        Progress::Noted { begun, ended: noted } => {
-            let rest = batch.split_off(begun);
-            let ended = noted.len();
-            let error = (ended < begun).then(|| died(&one(ended), pid, how));
-            let reply = Reply {
-                worker: RemoteWorker::process(pid),
-                message: batch::message_of(&noted),
-                outcomes: 0,
-                files: Vec::new(),
-            };
-            let death = Death { ended, reply, error };
-            worker.after_output(move || batch.into_completion().died(death));
-            rest
         }
     }
 }
