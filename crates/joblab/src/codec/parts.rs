@@ -111,11 +111,8 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Reads parts as if they were one, each when it is needed.
+/// The parts of a value, each when it is needed.
 pub(crate) struct PartReader<'a> {
-    part: Vec<u8>,
-    /// So much of it has been read.
-    read: usize,
     /// None after the last part, when whoever asked again would wait for what never comes.
     next: Option<&'a mut dyn FnMut() -> Option<Vec<u8>>>,
 }
@@ -123,55 +120,21 @@ pub(crate) struct PartReader<'a> {
 impl<'a> PartReader<'a> {
     /// `next` gives the parts; none after the last.
     pub(crate) fn new(next: &'a mut dyn FnMut() -> Option<Vec<u8>>) -> Self {
-        PartReader { part: Vec::new(), read: 0, next: Some(next) }
+        PartReader { next: Some(next) }
     }
 
-    /// What is left of the part.
-    #[inline]
-    pub(super) fn here(&self) -> &[u8] {
-        &self.part[self.read..]
-    }
-
-    /// Goes past bytes of the part.
-    #[inline]
-    pub(super) fn pass(&mut self, number: usize) {
-        self.read += number;
-    }
-
-    /// Goes past them, and gives them.
-    pub(super) fn take(&mut self, number: usize) -> &[u8] {
-        let start = self.read;
-        self.pass(number);
-        &self.part[start..self.read]
-    }
-
-    /// Takes bytes that lie in several parts; `None` if there are not so many.
-    #[cold]
-    pub(super) fn put_together(&mut self, length: usize) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        while bytes.len() < length {
-            if !self.fetch() {
-                return None;
-            }
-            let number = self.here().len().min(length - bytes.len());
-            bytes.extend_from_slice(self.take(number));
-        }
-        Some(bytes)
-    }
-
-    /// Waits for the next part, where nothing is left of this one, and says whether there is one.
-    #[cold]
-    pub(super) fn fetch(&mut self) -> bool {
-        while self.here().is_empty() {
+    /// Waits for the next part that is not empty; `None` after the last.
+    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
             match self.next.as_mut().and_then(|next| next()) {
-                Some(part) => (self.part, self.read) = (part, 0),
+                Some(part) if part.is_empty() => {}
+                Some(part) => return Some(part),
                 None => {
                     self.next = None;
-                    return false;
+                    return None;
                 }
             }
         }
-        true
     }
 }
 
@@ -180,27 +143,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_any_size_read_as_one() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        for size in [1, 2, 7, 100, 256] {
-            for step in [1, 8, 9, 64, 128] {
-                let mut parts = Some(bytes.chunks(size));
-                let mut next = || {
-                    let part = parts.as_mut().expect("asked after the end").next();
-                    if part.is_none() {
-                        parts = None;
-                    }
-                    part.map(<[u8]>::to_vec)
-                };
-                let mut reader = PartReader::new(&mut next);
-                let mut read = Vec::new();
-                while reader.fetch() {
-                    let number = reader.here().len().min(step);
-                    read.extend_from_slice(reader.take(number));
-                }
-                assert_eq!(read, bytes, "{size} by {step}");
-                assert!(!reader.fetch());
+    fn nobody_asks_for_a_part_after_the_last() {
+        let mut parts = Some([vec![1], vec![], vec![2, 3]].into_iter());
+        let mut next = || {
+            let part = parts.as_mut().expect("asked after the end").next();
+            if part.is_none() {
+                parts = None;
             }
+            part
+        };
+        let mut reader = PartReader::new(&mut next);
+        assert_eq!(reader.next(), Some(vec![1]));
+        assert_eq!(reader.next(), Some(vec![2, 3]));
+        assert_eq!(reader.next(), None);
+        assert_eq!(reader.next(), None);
+    }
+
+    #[test]
+    fn a_sink_sends_parts_of_its_size() {
+        let bytes: Vec<u8> = (0..3 * PART + 5).map(|n| (n % 251) as u8).collect();
+        for step in [1, 7, PART - 1, PART, PART + 1, bytes.len()] {
+            let (mut sent, mut part) = (Vec::new(), Vec::new());
+            let mut send = |part: &[u8]| {
+                assert!((1..=PART).contains(&part.len()));
+                sent.extend_from_slice(part);
+                Ok(())
+            };
+            let mut sink = Sink::sending(&mut part, &mut send);
+            bytes.chunks(step).for_each(|chunk| sink.write_all(chunk).unwrap());
+            sink.flush().unwrap();
+            assert!(sent == bytes, "{step} at once");
         }
     }
 }

@@ -159,8 +159,11 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if let Some(text) = self.string() {
+        if let Some(text) = self.lasting_string() {
             return visitor.visit_borrowed_str(text);
+        }
+        if let Some(text) = self.passing_string() {
+            return visitor.visit_str(text);
         }
         match self.token()? {
             Token::Str(length) => self.visit_text(length, visitor),
@@ -292,8 +295,11 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
     /// The name of a field or variant, or the key of an entry that may be in a flattened map, which is
     /// no string then.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if let Some(text) = self.string() {
+        if let Some(text) = self.lasting_string() {
             return visitor.visit_borrowed_str(text);
+        }
+        if let Some(text) = self.passing_string() {
+            return visitor.visit_str(text);
         }
         match self.token()? {
             Token::Str(length) => self.visit_text(length, visitor),

@@ -272,12 +272,20 @@ impl<'de> Scanner<'de> {
         text.map_err(|_| Error::new("it is damaged: a string is not UTF-8"))
     }
 
-    /// The next value, if it is a string in memory.
-    pub(super) fn string(&mut self) -> Option<&'de str> {
-        match self.run.tag() {
-            Some(_) => None,
-            None => str::from_utf8(self.source.sized(STR)?).ok(),
+    /// The next value, if it is a string that lies in memory.
+    pub(super) fn lasting_string(&mut self) -> Option<&'de str> {
+        if self.run.is_here() {
+            return None;
         }
+        self.source.lasting_str(STR)
+    }
+
+    /// The same for one that lies in a part.
+    pub(super) fn passing_string(&mut self) -> Option<&str> {
+        if self.run.is_here() {
+            return None;
+        }
+        self.source.passing_str(STR)
     }
 
     /// Begins to read bytes as numbers.

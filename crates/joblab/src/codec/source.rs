@@ -1,14 +1,23 @@
+#![allow(unsafe_code)]
 //! Where bytes are read from: from memory, or from parts that come in meanwhile.
 //!
 //! Memory is taken for bytes that are there, and not for as many as a length announces.
+
+use std::slice;
 
 use super::error::Error;
 use super::format::LONG;
 use super::parts::PartReader;
 
+/// Bytes to be read. Those that are here lie in `here`, whatever they are of, so that most of what is
+/// read costs no question.
 pub(super) struct Source<'de> {
-    /// The bytes in memory. Nothing, where there are parts: then all goes the slower way.
-    whole: &'de [u8],
+    /// What is left of the bytes in memory, or of `part`: in that case it lives no longer than the part
+    /// does, and must not leave this file for `'de`: `lasting_str` and `lend` see to that.
+    here: &'de [u8],
+    /// The part that `here` is of, if there are parts. Nobody changes or drops it before `here` is set
+    /// anew.
+    part: Vec<u8>,
     parts: Option<PartReader<'de>>,
 }
 
@@ -21,54 +30,50 @@ pub(super) enum Bytes<'a, 'de> {
 
 impl<'de> Source<'de> {
     pub(super) fn whole(bytes: &'de [u8]) -> Self {
-        Source { whole: bytes, parts: None }
+        Source { here: bytes, part: Vec::new(), parts: None }
     }
 
     pub(super) fn parts(parts: PartReader<'de>) -> Self {
-        Source { whole: &[], parts: Some(parts) }
+        Source { here: &[], part: Vec::new(), parts: Some(parts) }
     }
 
     /// How many bytes are still to come, where that is known.
     pub(super) fn known(&self) -> Option<usize> {
-        self.parts.is_none().then_some(self.whole.len())
-    }
-
-    /// The bytes that are here.
-    fn here(&self) -> &[u8] {
-        match &self.parts {
-            Some(parts) => parts.here(),
-            None => self.whole,
-        }
-    }
-
-    /// Goes past bytes that are here.
-    fn pass(&mut self, number: usize) {
-        match &mut self.parts {
-            Some(parts) => parts.pass(number),
-            None => self.whole = &self.whole[number..],
-        }
+        self.parts.is_none().then_some(self.here.len())
     }
 
     /// Sees to it that there are bytes here, and says whether there are.
     fn has_more(&mut self) -> bool {
-        match &mut self.parts {
-            Some(parts) => parts.fetch(),
-            None => !self.whole.is_empty(),
-        }
+        !self.here.is_empty() || self.fetch()
+    }
+
+    #[cold]
+    fn fetch(&mut self) -> bool {
+        let Some(part) = self.parts.as_mut().and_then(PartReader::next) else {
+            return false;
+        };
+        self.here = &[];
+        self.part = part;
+        // SAFETY: these are the bytes of the part, which stay where they are if the `Vec` is moved, and
+        // which nobody writes to. It lives until it is replaced, just above, after `here` was; and what
+        // is taken of `here` is given away for `'de` only where there are no parts.
+        self.here = unsafe { slice::from_raw_parts(self.part.as_ptr(), self.part.len()) };
+        true
     }
 
     /// The next byte, which stays the next.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, Error> {
-        match self.whole.first() {
+        match self.here.first() {
             Some(byte) => Ok(*byte),
-            None => self.peek_in_parts(),
+            None => self.peek_further(),
         }
     }
 
-    fn peek_in_parts(&mut self) -> Result<u8, Error> {
-        self.has_more();
-        self.here().first().copied().ok_or_else(Error::cut)
+    #[cold]
+    fn peek_further(&mut self) -> Result<u8, Error> {
+        self.fetch();
+        self.here.first().copied().ok_or_else(Error::cut)
     }
 
     #[inline]
@@ -78,16 +83,17 @@ impl<'de> Source<'de> {
 
     #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        match self.whole.split_first_chunk() {
+        match self.here.split_first_chunk() {
             Some((bytes, rest)) => {
-                self.whole = rest;
+                self.here = rest;
                 Ok(*bytes)
             }
-            None => self.array_in_parts(),
+            None => self.array_across(),
         }
     }
 
-    fn array_in_parts<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    #[cold]
+    fn array_across<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
         Ok(bytes)
@@ -96,31 +102,43 @@ impl<'de> Source<'de> {
     /// The bytes behind a tag, if that comes next and they are here.
     #[inline]
     pub(super) fn tagged<const N: usize>(&mut self, tag: u8) -> Option<[u8; N]> {
-        let Some(([first], rest)) = self.whole.split_first_chunk() else {
-            return self.tagged_in_parts(tag);
-        };
+        let ([first], rest) = self.here.split_first_chunk()?;
         let (bytes, rest) = rest.split_first_chunk().filter(|_| *first == tag)?;
-        self.whole = rest;
+        self.here = rest;
         Some(*bytes)
     }
 
-    fn tagged_in_parts<const N: usize>(&mut self, tag: u8) -> Option<[u8; N]> {
-        let (first, rest) = self.here().split_first()?;
-        let bytes = *rest.first_chunk().filter(|_| *first == tag)?;
-        self.pass(1 + N);
-        Some(bytes)
+    /// The string behind a tag and a length of one byte, if that comes next, in memory. What is no UTF-8
+    /// is left.
+    #[inline]
+    pub(super) fn lasting_str(&mut self, tag: u8) -> Option<&'de str> {
+        if self.parts.is_some() { None } else { self.short_str(tag) }
     }
 
-    /// The bytes behind a tag and a length of one byte, if that comes next, in memory.
+    /// The same in a part that will go.
     #[inline]
-    pub(super) fn sized(&mut self, tag: u8) -> Option<&'de [u8]> {
-        let ([first, length], rest) = self.whole.split_first_chunk()?;
+    pub(super) fn passing_str(&mut self, tag: u8) -> Option<&str> {
+        self.short_str(tag)
+    }
+
+    #[inline]
+    fn short_str(&mut self, tag: u8) -> Option<&'de str> {
+        let ([first, length], rest) = self.here.split_first_chunk()?;
         if *first != tag || *length == LONG {
             return None;
         }
-        let bytes;
-        (bytes, self.whole) = rest.split_at_checked(usize::from(*length))?;
-        Some(bytes)
+        let (bytes, rest) = rest.split_at_checked(usize::from(*length))?;
+        let text = str::from_utf8(bytes).ok()?;
+        self.here = rest;
+        Some(text)
+    }
+
+    /// Bytes that were taken of `here`, for as long as they live.
+    fn lend(&mut self, bytes: &'de [u8]) -> Bytes<'_, 'de> {
+        match self.parts {
+            None => Bytes::Lasting(bytes),
+            Some(_) => Bytes::Passing(bytes),
+        }
     }
 
     /// Reads as many bytes as there is room for.
@@ -129,11 +147,10 @@ impl<'de> Source<'de> {
             if !self.has_more() {
                 return Err(Error::cut());
             }
-            let here = self.here();
-            let number = bytes.len().min(here.len());
-            bytes[..number].copy_from_slice(&here[..number]);
-            bytes = &mut bytes[number..];
-            self.pass(number);
+            let (here, rest) = self.here.split_at(bytes.len().min(self.here.len()));
+            bytes[..here.len()].copy_from_slice(here);
+            bytes = &mut bytes[here.len()..];
+            self.here = rest;
         }
         Ok(())
     }
@@ -143,8 +160,8 @@ impl<'de> Source<'de> {
             if !self.has_more() {
                 return Err(Error::cut());
             }
-            let here = self.here().len().min(usize::try_from(number).unwrap_or(usize::MAX));
-            self.pass(here);
+            let here = self.here.len().min(usize::try_from(number).unwrap_or(usize::MAX));
+            self.here = &self.here[here..];
             number -= here as u64;
         }
         Ok(())
@@ -160,15 +177,30 @@ impl<'de> Source<'de> {
 
     pub(super) fn bytes(&mut self, length: u64) -> Result<Bytes<'_, 'de>, Error> {
         let length = usize::try_from(length).map_err(|_| Error::cut())?;
-        let Some(parts) = &mut self.parts else {
-            let bytes;
-            (bytes, self.whole) = self.whole.split_at_checked(length).ok_or_else(Error::cut)?;
-            return Ok(Bytes::Lasting(bytes));
-        };
-        if length <= parts.here().len() {
-            return Ok(Bytes::Passing(parts.take(length)));
+        if let Some((bytes, rest)) = self.here.split_at_checked(length) {
+            self.here = rest;
+            return Ok(self.lend(bytes));
         }
-        parts.put_together(length).map(Bytes::Owned).ok_or_else(Error::cut)
+        match self.parts {
+            Some(_) => self.put_together(length).map(Bytes::Owned),
+            None => Err(Error::cut()),
+        }
+    }
+
+    /// Takes bytes that lie in several parts.
+    #[cold]
+    fn put_together(&mut self, length: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            if !self.has_more() {
+                return Err(Error::cut());
+            }
+            let most = self.here.len().min(length - bytes.len());
+            let (here, rest) = self.here.split_at(most);
+            bytes.extend_from_slice(here);
+            self.here = rest;
+        }
+        Ok(bytes)
     }
 
     /// Refuses bytes behind the value.

@@ -84,6 +84,17 @@ fn lengths_that_are_lies_are_errors_and_cost_no_memory() {
     }
 }
 
+#[test]
+fn a_string_that_is_no_utf_8_is_an_error_and_not_passed_over() {
+    let bytes = [STR, 1, 0xff, STR, 1, b'x'];
+    for size in [1, 2, 6] {
+        for read in [read::<String>(&bytes), read_in_parts(&bytes, size)] {
+            assert!(read.unwrap_err().contains("UTF-8"));
+        }
+        assert!(read_in_parts::<Any>(&bytes, size).is_err());
+    }
+}
+
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 struct Linked {
     number: u64,
