@@ -19,6 +19,10 @@ pub(super) trait Collect {
     /// The results of a batch; its tasks follow, in order.
     fn batch(&mut self, results: Results);
 
+    /// Where the records of these tasks of that batch go, all of which have succeeded; the next results of
+    /// the batch are theirs. None where nobody asks for records.
+    fn succeeded(&mut self, tasks: Range<usize>) -> Option<&mut [Option<TaskRecord>]>;
+
     /// How a task of that batch ended for good. `has_result`: whether the next of the batch's results is
     /// its own.
     fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool);
@@ -66,6 +70,15 @@ impl All {
 impl Collect for All {
     fn batch(&mut self, results: Results) {
         self.batches.push(results);
+    }
+
+    fn succeeded(&mut self, tasks: Range<usize>) -> Option<&mut [Option<TaskRecord>]> {
+        let batch = self.batches.len() - 1;
+        self.segments.push(Segment { tasks: tasks.clone(), batch, succeeded: true });
+        if self.records.len() < tasks.end {
+            self.records.resize(tasks.end, None);
+        }
+        Some(&mut self.records[tasks])
     }
 
     fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool) {
@@ -191,12 +204,28 @@ impl Collect for Queue {
         self.batches.push_back(Some((results, 0)));
     }
 
+    fn succeeded(&mut self, tasks: Range<usize>) -> Option<&mut [Option<TaskRecord>]> {
+        tasks.for_each(|index| self.push(index, None, true));
+        None
+    }
+
     fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool) {
+        self.push(index, outcome.err(), has_result);
+    }
+
+    /// What comes as it is ready takes up no room ahead.
+    fn held(&self) -> usize {
+        if self.is_ordered { self.ready.iter().flatten().count() } else { 0 }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, index: usize, error: Option<Error>, has_result: bool) {
         let batch = self.first_batch + self.batches.len() - 1;
         if let Some(Some((_, outcomes))) = self.batches.back_mut() {
             *outcomes += 1;
         }
-        let outcome = Some(Outcome { index, batch, has_result, error: outcome.err() });
+        let outcome = Some(Outcome { index, batch, has_result, error });
         if !self.is_ordered {
             self.ready.push_back(outcome);
             return;
@@ -206,10 +235,5 @@ impl Collect for Queue {
             self.ready.resize_with(place + 1, || None);
         }
         self.ready[place] = outcome;
-    }
-
-    /// What comes as it is ready takes up no room ahead.
-    fn held(&self) -> usize {
-        if self.is_ordered { self.ready.iter().flatten().count() } else { 0 }
     }
 }

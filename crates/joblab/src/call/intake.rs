@@ -53,19 +53,29 @@ impl Engine<'_> {
             count_for_the_task_around(&outcomes.times, thread_id);
         }
         collect.batch(results);
-        let mut failures = outcomes.failures.into_iter().peekable();
+        let origin = self.stopwatch.origin();
+        let record = |place: usize, times: &TaskTimes, carried: u64| {
+            let index = range.start + place;
+            TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
+        };
         let carried = outcomes.carried.into_iter().chain(iter::repeat(0));
-        for (place, (times, carried)) in outcomes.times.iter().zip(carried).enumerate() {
+        let costs = outcomes.times.iter().zip(carried).enumerate();
+        // Most batches have no failure, and may have many tasks.
+        if outcomes.failures.is_empty() && self.options.task_timeout.is_none() {
+            let ended = range.start..range.start + outcomes.times.len();
+            ended.clone().for_each(|index| self.settle(index));
+            let slots = collect.succeeded(ended).into_iter().flatten();
+            for (slot, (place, (times, carried))) in slots.zip(costs) {
+                *slot = Some(record(place, times, carried));
+            }
+            return;
+        }
+        let mut failures = outcomes.failures.into_iter().peekable();
+        for (place, (times, carried)) in costs {
             let index = range.start + place;
             let failure = failures.next_if(|(failed, _)| *failed == place);
             let (outcome, has_result) = match failure.map(|(_, failure)| failure) {
-                None => {
-                    let record = || {
-                        let origin = self.stopwatch.origin();
-                        TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
-                    };
-                    (self.in_time(index, times).map(|()| record()), true)
-                }
+                None => (self.in_time(index, times).map(|()| record(place, times, carried)), true),
                 Some(Failure::Returned) => (Err(Error::returned(index)), true),
                 Some(Failure::Panicked(_)) if self.tries_again(index) => continue,
                 Some(Failure::Panicked(message)) => {
