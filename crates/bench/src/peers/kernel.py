@@ -80,8 +80,8 @@ class Cases:
         self.joblab, self.has_joblab = joblab, who == "joblab"
         self.warm = None
         if not self.has_joblab:
-            # A setting that `cargo lab` makes for its notebooks.
-            os.environ.pop("CARGO_PROFILE_DEV_LTO", None)
+            # Cargo's own setting: that of `cargo lab` is for its notebooks.
+            os.environ["CARGO_PROFILE_DEV_LTO"] = "false"
 
     def close(self):
         if self.warm:
