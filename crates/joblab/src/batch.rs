@@ -5,23 +5,23 @@
 //! type: [`work`] and [`function`] are thin, and the rest knows no types of tasks.
 
 mod completion;
+mod encoding;
 mod function;
 mod journal;
 mod nesting;
-mod recorder;
+mod runner;
 mod state;
 mod work;
-mod written;
 
 pub(crate) use self::completion::{
     CallShared, Completion, Death, Ended, Event, Finished, RemoteWorker, Reply, Results,
 };
+pub(crate) use self::encoding::{Incoming, ResultReader, message_of, without_first};
 pub(crate) use self::function::{
     Fallible, Function, InWorker, PackedState, call_trampoline, make_state,
 };
 pub(crate) use self::journal::{Journal, JournalReader, Progress};
 pub(crate) use self::nesting::{MAX_DEPTH, Nesting};
-pub(crate) use self::recorder::{Failure, Recorder, Rules, run_each};
+pub(crate) use self::runner::{Failure, Recorder, Rules, run_each};
 pub(crate) use self::state::{State, Stateful};
 pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run};
-pub(crate) use self::written::{Incoming, ResultReader, message_of, without_first};

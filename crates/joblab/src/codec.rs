@@ -2,28 +2,28 @@
 //!
 //! The format is our own, since whatever serde can tell apart must arrive as it was: none that is well kept
 //! both says of what kind each value is, which untagged and flattened types need, and tells `Some(None)`
-//! from `None`. It mirrors serde's data model, kind by kind: [`format`] describes it. Only a value that is
-//! a [list of numbers](numbers) as a whole is carried as its bytes.
+//! from `None`. It mirrors serde's data model, kind by kind: [`mod@format`] describes it. Only a value that is
+//! a [list of numbers](whole_list) as a whole is carried as its bytes.
 //!
 //! What stands here is compiled for each type of value, and is short for that. What it calls is compiled
 //! once.
 
+mod deserializer;
 mod error;
 mod fields;
 mod format;
 mod ids;
-mod lists;
-mod numbers;
+mod number_run;
 mod parts;
-mod reader;
-mod run;
+mod read_list;
 mod scanner;
-mod slices;
+mod serializer;
 mod source;
 mod stack;
 #[cfg(test)]
 mod tests;
-mod writer;
+mod whole_list;
+mod write_list;
 
 use std::any::{Any, TypeId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,13 +37,13 @@ use error::Error;
 pub(crate) use fields::{Fields, reserve_length, write_length};
 pub(crate) use parts::{PART, PartReader, Sink, WriteParts};
 use scanner::Scanner;
+use serializer::Writer;
 use source::Source;
-use writer::Writer;
 
 /// Writes a value. The error says why it cannot be carried.
 pub(crate) fn append<T: Serialize + 'static>(value: &T, sink: &mut Sink<'_>) -> Result<(), String> {
-    if numbers::may_be::<T>()
-        && let Some(written) = numbers::write(value, sink)
+    if whole_list::may_be::<T>()
+        && let Some(written) = whole_list::write(value, sink)
     {
         return written;
     }
@@ -84,7 +84,7 @@ pub(crate) fn read_from<T: DeserializeOwned + 'static>(
 
 fn read_all<T: DeserializeOwned + 'static>(source: Source<'_>) -> Result<T, String> {
     let mut place: Option<T> = None;
-    let list = numbers::may_be::<T>().then(TypeId::of::<T>);
+    let list = whole_list::may_be::<T>().then(TypeId::of::<T>);
     read_into(&mut place, source, list, &mut |place, scanner| {
         let value = T::deserialize(scanner)?;
         if let Some(place) = place.downcast_mut() {
@@ -113,8 +113,8 @@ fn read_into<'de>(
     list: Option<TypeId>,
     read: &mut dyn FnMut(&mut dyn Any, &mut Scanner<'de>) -> Result<(), Error>,
 ) -> Result<(), String> {
-    if list.is_some_and(numbers::is_list) {
-        return numbers::read(place, source);
+    if list.is_some_and(whole_list::is_list) {
+        return whole_list::read(place, source);
     }
     let mut scanner = Scanner::new(source);
     carried(&mut || {

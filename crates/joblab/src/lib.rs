@@ -1,16 +1,17 @@
 #![doc = include_str!("../README.md")]
 //
 // The order to read in, from what a user sees to what the system does. No file imports one that comes
-// before it here.
+// before it here, but for notebook/display, which shows what all others make.
 //
 // 1. parallel.rs: `Parallel`, its options and its calls; parallel/: closures that borrow, and workers with
 //    a state.
 // 2. call/: one call, once for every backend. `engine` decides when tasks are pulled, handed out, tried
 //    again and given up, and knows no types of tasks. `tasks` and `results` have the types: with
 //    batch/work and batch/function they are all that a notebook cell compiles for a new function.
-// 3. backend.rs: which workers there are. backend/: sequential, threading, processes, dask; and remote/,
-//    what workers outside of this process have in common: the protocol, images, output.
-// 4. pool.rs: `Pool` and `Job`, what a backend implements.
+// 3. backend.rs: which workers there are, and `Choice`, where a new backend is named and started.
+//    backend/: sequential, threading, processes, dask; and remote/, what workers outside of this process
+//    have in common: the protocol, images, output.
+// 4. pool.rs: `Pool` and `Job`, what a backend implements, and `Workers`, what ours implement beside it.
 // 5. batch/: tasks that travel together: how they run, what is noted of each, how they are written down.
 // 6. codec/: values as bytes. shared/: memory that processes share.
 // 7. measure/: clocks, `Timing`, `Run`. figure/: pictures of those. notebook/: what we know of evcxr.

@@ -3,4 +3,4 @@
 pub(crate) mod display;
 pub(crate) mod facts;
 mod line;
-pub(crate) mod turn;
+pub(crate) mod stdout_turn;

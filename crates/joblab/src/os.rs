@@ -1,7 +1,8 @@
 //! Everything that we know of the operating system: calls that the standard library does not have,
 //! fenced in here, and small things around threads and processes.
 //!
-//! `linux.rs` and `macos.rs` have the same functions; what both systems share is in `unix.rs`.
+//! What only one system has is in `linux.rs` and `macos.rs`, under the same names where both have it;
+//! what both share is in `unix.rs`.
 
 mod cpus;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,7 @@ mod unix;
 pub use self::cpus::cpu_count;
 #[cfg(target_os = "linux")]
 pub(crate) use self::descriptors::{MOST_FILES, Received, receive, send};
+#[cfg(target_os = "linux")]
 pub(crate) use self::linux::{
     LoadedImage, count_unloaded, current_folder, inheritable_descriptors, is_in_program,
     loaded_images, startup,

@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use super::recorder::{Outcomes, Rules};
+use super::runner::{Outcomes, Rules};
 use crate::error::Error;
 use crate::os::MAIN_THREAD;
 use crate::shared::Files;

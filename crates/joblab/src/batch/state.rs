@@ -6,7 +6,7 @@ use std::thread::ThreadId;
 use std::{thread, vec};
 
 use super::function::{Function, PackedState, caught, make_addresses, stateful_trampoline};
-use super::recorder::{Failure, Recorder, run_each};
+use super::runner::{Failure, Recorder, run_each};
 use crate::codec::{self, Written};
 use crate::os::lock;
 use crate::task::Data;

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{process, thread, vec};
 
 use super::completion::{CallShared, Completion, Finished, Results};
+use super::encoding::ArgumentWriter;
 use super::function::{Function, PackedState};
-use super::recorder::{Recorder, drop_quietly, resume};
-use super::written::ArgumentWriter;
+use super::runner::{Recorder, drop_quietly, resume};
 use crate::codec::{PART, Sink, WriteParts};
 use crate::error::Error;
 use crate::measure::Laps;

@@ -4,7 +4,7 @@ use serde::de::{Error as _, Expected, Unexpected};
 
 use super::error::Error;
 use super::format::*;
-use super::run::Run;
+use super::number_run::Run;
 use super::source::{Bytes, Source};
 use super::stack::Stack;
 

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::io::Write as _;
 
 use super::line;
-use super::turn::in_turn;
+use super::stdout_turn::in_turn;
 use crate::error::Error;
 use crate::figure::{Figure, escape, run_card, timing_card};
 use crate::measure::{Run, Summary, Timing};

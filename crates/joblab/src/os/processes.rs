@@ -1,4 +1,4 @@
-//! Processes: whether this is still the one that it was, and whether another one has ended.
+//! What the system says of processes: whether another one has ended, and what this one may do.
 #![allow(unsafe_code)]
 
 use std::os::fd::{FromRawFd, OwnedFd};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::notebook::turn::in_turn;
+use crate::notebook::stdout_turn::in_turn;
 use crate::os::{self, PIPE_BUF, Stream, lock};
 
 /// How long a pool that is dropped waits for a reader that takes nothing.

@@ -8,7 +8,7 @@
 use std::io;
 
 use super::journal::{Journal, Noted};
-use super::recorder::{Failure, Outcomes, Recorder, Resumable, Rules, resume};
+use super::runner::{Failure, Outcomes, Recorder, Resumable, Rules, resume};
 use crate::codec::{self, Fields, PartReader, Sink, reserve_length, write_length};
 use crate::measure::{Laps, TaskTimes};
 use crate::task::Data;

@@ -8,7 +8,7 @@ use serde::de::{
 
 use super::error::Error;
 use super::format::*;
-use super::lists;
+use super::read_list;
 use super::scanner::{Number, Scanner, Text, Token};
 use super::source::Bytes;
 
@@ -224,7 +224,7 @@ impl<'de> Deserializer<'de> for &mut Scanner<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         if let Some(hint) = self.begin(SEQ) {
-            if let Some(list) = lists::read::<V>(self, hint)? {
+            if let Some(list) = read_list::read::<V>(self, hint)? {
                 self.end_of_items()?;
                 return Ok(list);
             }

@@ -12,8 +12,8 @@ use serde::ser::{
 use super::error::Error;
 use super::format::*;
 use super::parts::Sink;
-use super::slices;
 use super::stack::Stack;
+use super::write_list;
 
 /// The most bytes that the numbers of a run take.
 const RUN: usize = 1 << 13;
@@ -259,7 +259,7 @@ impl<'i, 'w, 's> Serializer for &'i mut Writer<'w, 's> {
     where
         I: IntoIterator<Item: Serialize>,
     {
-        if let Some((tag, bytes)) = slices::numbers(&items) {
+        if let Some((tag, bytes)) = write_list::numbers(&items) {
             return self.list(tag, bytes);
         }
         let mut items = items.into_iter();
