@@ -76,7 +76,7 @@ impl Collect for All {
         let batch = self.batches.len() - 1;
         self.segments.push(Segment { tasks: tasks.clone(), batch, succeeded: true });
         if self.records.len() < tasks.end {
-            self.records.resize(tasks.end, None);
+            self.records.resize_with(tasks.end, || None);
         }
         Some(&mut self.records[tasks])
     }

@@ -150,7 +150,7 @@ impl<'p> Engine<'p> {
             return Err(error);
         }
         // All are there, so that this only takes the wrapping off, where they lie.
-        let records: Vec<_> = records.into_iter().flatten().collect();
+        let records: Vec<_> = records.into_iter().map_while(|record| record).collect();
         let timing = self.stopwatch.stop(records.iter().map(|task| task.cpu).sum());
         Ok(Ended { timing, records, n_workers: self.workers.n_workers() })
     }
