@@ -394,12 +394,17 @@ pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
         Err(payload) => match payload.downcast::<&'static str>() {
             Ok(message) => (*message).to_owned(),
             Err(payload) => {
-                if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                    // There need be no end to it.
-                    std::mem::forget(next);
-                }
+                drop_quietly(payload);
                 "a panic without a message".to_owned()
             }
         },
+    }
+}
+
+/// Drops what belongs to a user, whose code may panic then. Nobody can be told.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // It may panic in its turn, and there need be no end to it.
+        std::mem::forget(payload);
     }
 }

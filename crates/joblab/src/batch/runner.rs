@@ -1,7 +1,6 @@
 //! The run of a batch's tasks, one after the other: what stops it, what each task took, and which
 //! failed. Only the calls of the tasks themselves are elsewhere, since they have types.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::vec;
@@ -149,13 +148,5 @@ pub(crate) fn run_each<A, R>(
         let result = f(argument);
         recorder.ended(has_failed(&result));
         results.push(result);
-    }
-}
-
-/// Drops what belongs to a user, whose code may panic then. Nobody can be told.
-pub(crate) fn drop_quietly(value: Box<dyn Any + Send>) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // It may panic in its turn.
-        std::mem::forget(payload);
     }
 }

@@ -1,6 +1,5 @@
 //! What a worker makes once and keeps for its tasks.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 use std::{thread, vec};
@@ -8,6 +7,7 @@ use std::{thread, vec};
 use super::function::{Function, PackedState, caught, make_addresses, stateful_trampoline};
 use super::runner::{Failure, Recorder, run_each};
 use crate::codec::{self, Written};
+use crate::error::drop_quietly;
 use crate::os::lock;
 use crate::task::Data;
 
@@ -50,10 +50,7 @@ impl<C: Data, S> State<C, S> {
 impl<C, S> Drop for State<C, S> {
     fn drop(&mut self) {
         for (_, state) in lock(&self.of_threads).drain(..) {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
-                // It may panic in its turn.
-                std::mem::forget(payload);
-            }
+            drop_quietly(state);
         }
     }
 }

@@ -7,9 +7,9 @@ use std::{process, thread, vec};
 use super::completion::{CallShared, Completion, Finished, Results};
 use super::encoding::ArgumentWriter;
 use super::function::{Function, PackedState};
-use super::runner::{Recorder, drop_quietly, resume};
+use super::runner::{Recorder, resume};
 use crate::codec::{PART, Sink, WriteParts};
-use crate::error::Error;
+use crate::error::{Error, drop_quietly};
 use crate::measure::Laps;
 use crate::os::thread_name;
 use crate::shared::{self, Attachments};
@@ -128,7 +128,7 @@ pub(crate) fn pack(
     let (mut attachments, mut parts) = (Vec::new(), None);
     let written = shared::collecting(&mut attachments, || work.write(&mut writer));
     match written {
-        Ok(()) => drop_quietly(Box::new(work)),
+        Ok(()) => drop_quietly(work),
         Err(_) if writer.is_full() => {
             attachments.clear();
             message.truncate(start);
@@ -150,7 +150,7 @@ fn in_parts(work: Box<dyn Portable>) -> WriteParts {
             work.write(&mut writer)?;
             writer.flush().map_err(|error| error.to_string())
         })?;
-        drop_quietly(Box::new(work));
+        drop_quietly(work);
         Ok(())
     })
 }

@@ -104,11 +104,6 @@ impl IoThread<'_> {
             let mut gone: Vec<(usize, String)> = Vec::new();
             for source in sources {
                 match source {
-                    Ready::Kernel => end_without_kernel(),
-                    Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
-                    Ready::Printer => self.printer.take_news(),
-                    Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
-                    Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
                     Ready::Socket(place) => {
                         let worker = &mut self.workers[place];
                         let was_ready = worker.is_ready;
@@ -122,6 +117,7 @@ impl IoThread<'_> {
                     }
                     Ready::Ended(place) if gone.iter().any(|(other, _)| *other == place) => {}
                     Ready::Ended(place) => gone.push((place, self.workers[place].read_the_last())),
+                    other => self.take_in(other, &mut woken),
                 }
             }
             for (place, worker) in self.workers.iter_mut().enumerate() {
@@ -140,6 +136,18 @@ impl IoThread<'_> {
         self.finish(&mut woken);
     }
 
+    /// Takes in what is no answer and no end of a worker.
+    fn take_in(&mut self, ready: Ready, woken: &mut UnixStream) {
+        match ready {
+            Ready::Kernel => end_without_kernel(),
+            Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
+            Ready::Printer => self.printer.take_news(),
+            Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
+            Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
+            Ready::Socket(_) | Ready::Ended(_) => {}
+        }
+    }
+
     /// Lets workers drop their states, and ends all others at once.
     fn finish(&mut self, woken: &mut UnixStream) {
         self.workers.retain_mut(WorkerHandle::finish);
@@ -147,17 +155,7 @@ impl IoThread<'_> {
         while !self.workers.is_empty() && since.elapsed() < FINISH {
             let left = FINISH.saturating_sub(since.elapsed());
             let Ok(sources) = self.wait(woken, Some(left.min(TICK))) else { return };
-            for source in sources {
-                match source {
-                    Ready::Kernel => end_without_kernel(),
-                    Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
-                    Ready::Printer => self.printer.take_news(),
-                    Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
-                    Ready::Stderr(place) => self.workers[place].stderr.pass_on(),
-                    // Nothing but its end is to come.
-                    Ready::Socket(_) | Ready::Ended(_) => {}
-                }
-            }
+            sources.into_iter().for_each(|source| self.take_in(source, woken));
             self.workers.retain_mut(|worker| {
                 worker.write();
                 let goes_on = worker.goes_on();

@@ -18,6 +18,7 @@ use super::images::{Image, ImageAddress};
 use super::protocol::{Head, ImageName, ReplyWriter};
 use super::socket::{self, Socket};
 use crate::batch::{self, InWorker, Incoming, Journal};
+use crate::error::drop_quietly;
 use crate::measure::Moment;
 use crate::os::startup::{self, Initializer, Note};
 use crate::os::{self, Interest, MAIN_THREAD};
@@ -206,9 +207,7 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
             Ok(Some((Kind::Finish, _))) => {
                 let state = mem::replace(&mut worker.state, Err(String::new()));
                 // A panic is printed, and nobody is left who could be told otherwise.
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
-                    mem::forget(payload);
-                }
+                drop_quietly(state);
                 let _ = io::stdout().flush();
                 return Ok(());
             }
