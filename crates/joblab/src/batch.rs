@@ -22,6 +22,6 @@ pub(crate) use self::function::{
 };
 pub(crate) use self::journal::{Journal, JournalReader, Progress};
 pub(crate) use self::nesting::{MAX_DEPTH, Nesting};
-pub(crate) use self::runner::{Failure, Recorder, Rules, run_each};
+pub(crate) use self::runner::{Failure, Outcomes, Recorder, Rules, run_each};
 pub(crate) use self::state::{State, Stateful};
 pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run};

@@ -27,11 +27,11 @@ pub(crate) use self::descriptors::{MOST_FILES, Received, receive, send};
 #[cfg(target_os = "linux")]
 pub(crate) use self::linux::{
     LoadedImage, count_unloaded, current_folder, inheritable_descriptors, is_in_program,
-    loaded_images, startup,
+    loaded_images, startup, time_runnable,
 };
 pub(crate) use self::lock::lock;
 #[cfg(target_os = "macos")]
-pub(crate) use self::macos::is_in_program;
+pub(crate) use self::macos::{is_in_program, time_runnable};
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::process_wide::process_wide;
@@ -45,4 +45,4 @@ pub(crate) use self::unix::{
     ignore_broken_pipes, is_readable, kill_group, kill_own_group, set_nonblocking, take_stdin,
     wait, write_to,
 };
-pub(crate) use self::unix::{default_crash_handlers, exit_now, load_library};
+pub(crate) use self::unix::{cpu_of_children, default_crash_handlers, exit_now, load_library};

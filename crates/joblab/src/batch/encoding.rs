@@ -128,7 +128,8 @@ impl<'a> WrittenBatch<'a> {
         let times = recorder.finish().times;
         reply[count_at..count_at + 8].copy_from_slice(&(times.len() as u64).to_le_bytes());
         for (times, carried) in times.into_iter().zip(carried) {
-            reply.extend(times.to_bytes());
+            let numbers = times.to_numbers();
+            numbers.iter().for_each(|number| reply.extend(number.to_le_bytes()));
             reply.extend(carried.to_le_bytes());
         }
     }
@@ -259,8 +260,8 @@ pub(crate) fn message_of(noted: &[Noted]) -> Vec<u8> {
         message.extend(bytes);
     }
     for Noted { times, carried, .. } in noted {
-        message.extend(times);
-        message.extend(carried.to_le_bytes());
+        let numbers = times.iter().chain([carried]);
+        numbers.for_each(|number| message.extend(number.to_le_bytes()));
     }
     message
 }
@@ -304,12 +305,16 @@ impl<'a> ResultReader<'a> {
             return None;
         }
         let ResultReader { mut reply, place: tasks, failures, .. } = reader;
-        // Each is 32 bytes: no more than came in.
-        let expected = tasks.min(reply.0.len() / 32);
+        // No more than came in.
+        let expected = tasks.min(reply.0.len() / (8 * TaskTimes::NUMBERS));
         let mut times = Vec::with_capacity(expected);
         let mut carried = Vec::with_capacity(expected);
         for _ in 0..tasks {
-            times.push(TaskTimes::from_bytes(reply.chunk()?)?);
+            let mut numbers = [0; TaskTimes::NUMBERS];
+            for number in &mut numbers {
+                *number = reply.u64()?;
+            }
+            times.push(TaskTimes::from_numbers(numbers));
             carried.push(reply.u64()?);
         }
         Some(Outcomes { times, carried, failures })

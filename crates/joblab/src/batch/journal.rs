@@ -20,7 +20,7 @@ const WORDS: usize = 1 << 17;
 /// The first that is an outcome's.
 const FIRST: usize = 8;
 /// As many numbers as stand in front of an outcome's bytes.
-const HEAD: usize = 6;
+const HEAD: usize = 3 + TaskTimes::NUMBERS;
 /// The tag of an outcome for which there was no room.
 const NO_ROOM: u64 = u64::MAX;
 /// For how many tasks have ended, where that is not noted.
@@ -100,15 +100,12 @@ impl Journal {
         let fits = outcome.len() <= 8 * room;
         let (tag, outcome) = if fits { (tag, outcome) } else { (NO_ROOM, &[][..]) };
         if self.words.len() - self.at >= HEAD {
-            let times = times.to_bytes();
-            let (times, _) = times.as_chunks();
-            let [start, wall, cpu] = [0, 1, 2].map(|place| u64::from_le_bytes(times[place]));
-            let head = [tag, outcome.len() as u64, start, wall, cpu, carried];
+            let head = [tag, outcome.len() as u64, carried].into_iter().chain(times.to_numbers());
             let (words, rest) = outcome.as_chunks();
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);
             let bytes = words.iter().chain((!rest.is_empty()).then_some(&last));
-            let numbers = head.into_iter().chain(bytes.map(|word| u64::from_le_bytes(*word)));
+            let numbers = head.chain(bytes.map(|word| u64::from_le_bytes(*word)));
             let mut places = self.words[self.at..].iter();
             for (number, place) in numbers.zip(places.by_ref()) {
                 place.store(number, Ordering::Relaxed);
@@ -140,7 +137,7 @@ pub(crate) enum Progress {
 pub(crate) struct Noted {
     /// Tag and bytes; none where there was no room.
     pub(super) outcome: Option<(u64, Vec<u8>)>,
-    pub(super) times: [u8; 24],
+    pub(super) times: [u64; TaskTimes::NUMBERS],
     pub(super) carried: u64,
 }
 
@@ -179,21 +176,16 @@ impl JournalReader {
     fn noted(&self, at: &mut usize) -> Noted {
         let mut numbers =
             self.0.get(*at..).unwrap_or_default().iter().map(|word| word.load(Ordering::Relaxed));
-        let mut next = || numbers.next();
-        let head = (|| Some((next()?, next()?, [next()?, next()?, next()?], next()?)))();
-        let Some((tag, length, times, carried)) = head else {
-            return Noted { outcome: None, times: [0; 24], carried: 0 };
+        let head: Vec<u64> = numbers.by_ref().take(HEAD).collect();
+        let Ok::<[u64; HEAD], _>([tag, length, carried, times @ ..]) = head.try_into() else {
+            return Noted { outcome: None, times: [0; TaskTimes::NUMBERS], carried: 0 };
         };
         let words = length.div_ceil(8).min(WORDS as u64) as usize;
         *at += HEAD + words;
         let mut bytes: Vec<u8> = numbers.take(words).flat_map(u64::to_le_bytes).collect();
         bytes.truncate(length as usize);
-        let mut in_bytes = [0; 24];
-        for (place, time) in in_bytes.chunks_exact_mut(8).zip(times) {
-            place.copy_from_slice(&time.to_le_bytes());
-        }
         let outcome = (tag != NO_ROOM).then_some((tag, bytes));
-        Noted { outcome, times: in_bytes, carried }
+        Noted { outcome, times, carried }
     }
 }
 
@@ -245,7 +237,7 @@ mod tests {
         journal.begin_task();
         let progress = reader.progress(1);
         let Progress::Noted { begun: 5, ended } = &progress else { panic!("{progress:?}") };
-        assert!(ended.iter().all(|noted| noted.times == time.to_bytes() && noted.carried == 11));
+        assert!(ended.iter().all(|noted| noted.times == time.to_numbers() && noted.carried == 11));
         assert!(ended.iter().all(|noted| noted.outcome.as_ref().unwrap().0 == 3));
         let expected = outcomes.iter().map(|outcome| Some(outcome.to_vec()));
         assert_eq!(noted(progress), (5, expected.collect()));

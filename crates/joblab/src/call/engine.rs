@@ -16,7 +16,7 @@ use super::retries::{Keeper, Retries};
 use super::tasks::Tasks;
 use crate::batch::{CallShared, Completion, Event, Nesting, Rules};
 use crate::error::{self, Error};
-use crate::measure::{Moment, Stopwatch, TaskRecord, Timing};
+use crate::measure::{Moment, Stopwatch, TaskRecords, Timing};
 use crate::os::spin;
 use crate::pool::Workers;
 use crate::shared;
@@ -50,7 +50,7 @@ pub(crate) struct Engine<'p> {
 /// What there is to tell of a call in which no task failed, beside the results.
 pub(super) struct Ended {
     pub(super) timing: Timing,
-    pub(super) records: Vec<TaskRecord>,
+    pub(super) records: TaskRecords,
     pub(super) n_workers: usize,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn run_to_end(
     tasks: &mut dyn Tasks,
     taken: &mut dyn Take,
 ) -> Result<Ended, Error> {
-    let mut all = All::for_tasks(tasks.remaining().unwrap_or(0));
+    let mut all = All::default();
     let ended = Engine::new(setup).run(tasks, &mut all);
     all.give_to(taken);
     ended
@@ -145,14 +145,13 @@ impl<'p> Engine<'p> {
             let elapsed = self.stopwatch.origin().elapsed();
             error.add(&format!("the last task that ran in a thread ended after {elapsed:.3?}"));
         }
-        let records = std::mem::take(&mut all.records);
-        let missing = || records.iter().position(Option::is_none);
-        if let Some(error) = failure.or_else(|| missing().map(Error::lost)) {
+        if let Some(error) = failure {
             return Err(error);
         }
-        // All are there, so that this only takes the wrapping off, where they lie.
-        let records: Vec<_> = records.into_iter().map_while(|record| record).collect();
-        let timing = self.stopwatch.stop(records.iter().map(|task| task.cpu).sum());
+        let measured = std::mem::take(&mut all.measured);
+        let records = TaskRecords::new(self.stopwatch.origin(), measured).map_err(Error::lost)?;
+        let mut timing = self.stopwatch.stop();
+        records.add_to(&mut timing);
         Ok(Ended { timing, records, n_workers: self.workers.n_workers() })
     }
 

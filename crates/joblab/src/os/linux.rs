@@ -5,10 +5,11 @@ pub(crate) mod startup;
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::ops::{ControlFlow, Range};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 use std::{ptr, slice};
 
 /// The program or a library, as the loader has put it into memory.
@@ -139,4 +140,18 @@ pub(crate) fn inheritable_descriptors() -> io::Result<Vec<i32>> {
     let is_inheritable =
         |&descriptor: &i32| descriptor > 2 && flags(descriptor) & libc::FD_CLOEXEC == 0;
     Ok(numbers.filter(is_inheritable).collect())
+}
+
+/// For how long this thread has been runnable while no CPU was free, since it started: the second number
+/// of `/proc/thread-self/schedstat` (proc(5), and Documentation/scheduler/sched-stats.rst of Linux). None
+/// where the system keeps no account of it.
+pub(crate) fn time_runnable() -> Option<Duration> {
+    let mut text = [0; 64];
+    let length = File::open("/proc/thread-self/schedstat").ok()?.read(&mut text).ok()?;
+    let text = std::str::from_utf8(&text[..length]).ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
+    // One that has never executed cannot have asked.
+    let executed: u64 = numbers.next()??;
+    let runnable = numbers.next()??;
+    (executed > 0).then_some(Duration::from_nanos(runnable))
 }

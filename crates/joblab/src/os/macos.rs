@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::time::Duration;
 
 unsafe extern "C" {
     fn _dyld_image_count() -> u32;
@@ -36,4 +37,9 @@ pub(crate) fn is_in_program(address: usize) -> bool {
         libc::dladdr(ptr::without_provenance(address), info.as_mut_ptr()) != 0
             && ptr::eq(info.assume_init().dli_fbase.cast_const(), _dyld_get_image_header(0))
     }
+}
+
+/// For how long this thread has been runnable while no CPU was free: the system does not tell.
+pub(crate) fn time_runnable() -> Option<Duration> {
+    None
 }

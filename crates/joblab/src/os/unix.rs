@@ -216,3 +216,18 @@ pub(crate) fn kill_group(leader: u32) {
     // SAFETY: the call takes plain numbers.
     unsafe { libc::kill(-(leader as libc::pid_t), libc::SIGKILL) };
 }
+
+/// The CPU time, user and system, of all children of this process that have ended and were waited for,
+/// and of theirs.
+pub(crate) fn cpu_of_children() -> Duration {
+    // SAFETY: the structure is plain numbers, of which zeros are a value; the call fills it in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
+        usage
+    };
+    let duration = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+    };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
+}

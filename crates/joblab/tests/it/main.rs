@@ -39,6 +39,8 @@ mod sharing;
 #[cfg(target_os = "linux")]
 mod startup;
 #[cfg(target_os = "linux")]
+mod states;
+#[cfg(target_os = "linux")]
 mod system;
 mod timing;
 mod xml;
