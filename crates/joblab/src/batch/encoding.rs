@@ -9,7 +9,7 @@ use std::io;
 
 use super::journal::{Journal, Noted};
 use super::runner::{Failure, Outcomes, Recorder, Resumable, Rules, resume};
-use crate::codec::{self, Fields, PartReader, Sink, reserve_length, write_length};
+use crate::codec::{Fields, Form, PartReader, Sink, reserve_length, write_length};
 use crate::measure::{Laps, TaskTimes};
 use crate::task::Data;
 
@@ -38,11 +38,26 @@ impl<'a> ArgumentWriter<'a> {
         ArgumentWriter { has_lengths: false, ..ArgumentWriter::new(sink) }
     }
 
-    /// Appends an argument. The error says why it cannot be carried.
-    pub(crate) fn write<A: Data>(&mut self, argument: &A) -> Result<(), String> {
-        let start = self.begin();
-        codec::append(argument, &mut self.sink)?;
-        self.end(start);
+    /// Appends arguments. The error says why one cannot be carried.
+    pub(crate) fn write<A: Data>(&mut self, arguments: &[A]) -> Result<(), String> {
+        let form = Form::new();
+        if let Some(bytes) = form.numbers(arguments) {
+            return self.write_numbers(bytes, size_of::<A>());
+        }
+        for argument in arguments {
+            let start = self.begin();
+            form.write(argument, &mut self.sink)?;
+            self.end(start);
+        }
+        Ok(())
+    }
+
+    fn write_numbers(&mut self, bytes: &[u8], width: usize) -> Result<(), String> {
+        for number in bytes.chunks_exact(width) {
+            let start = self.begin();
+            self.sink.put(number)?;
+            self.end(start);
+        }
         Ok(())
     }
 
@@ -150,20 +165,20 @@ impl<'a> WrittenBatch<'a> {
     }
 
     /// The task's argument, or why it cannot be read.
-    pub(crate) fn argument<A: Data>(&mut self) -> Result<A, String> {
+    pub(crate) fn argument<A: Data>(&mut self, form: Form<A>) -> Result<A, String> {
         match self.argument {
-            [] => codec::read_from(PartReader::new(&mut || {
+            [] => form.read_from(PartReader::new(&mut || {
                 let part = (self.incoming.next_part)()?;
                 self.size += part.len() as u64;
                 Some(part)
             })),
-            bytes => codec::read(bytes),
+            bytes => form.read(bytes),
         }
     }
 
     /// The task has returned; its result is dropped before the task ends.
-    pub(crate) fn end<R: Data>(&mut self, result: R, has_failed: bool) {
-        let written = codec::append(&result, &mut Sink::growing(self.reply));
+    pub(crate) fn end<R: Data>(&mut self, form: Form<R>, result: R, has_failed: bool) {
+        let written = form.write(&result, &mut Sink::growing(self.reply));
         drop(result);
         self.written(written, has_failed);
     }
@@ -235,12 +250,13 @@ pub(super) fn run_each_written<A: Data, R: Data>(
     has_failed: impl Fn(&R) -> bool,
     batch: &mut WrittenBatch<'_>,
 ) {
+    let (of_arguments, of_results) = (Form::new(), Form::new());
     while batch.begin() {
-        match batch.argument() {
+        match batch.argument(of_arguments) {
             Ok(argument) => {
                 let result = f(argument);
                 let has_failed = has_failed(&result);
-                batch.end(result, has_failed);
+                batch.end(of_results, result, has_failed);
             }
             Err(reason) => batch.no_argument(reason),
         }

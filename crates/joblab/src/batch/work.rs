@@ -64,7 +64,7 @@ impl<F: Function<A, R>, A: Data, R: Data> Portable for Batch<F, A, R> {
     }
 
     fn write(&self, arguments: &mut ArgumentWriter<'_>) -> Result<(), String> {
-        self.arguments.as_slice().iter().try_for_each(|argument| arguments.write(argument))
+        arguments.write(self.arguments.as_slice())
     }
 }
 
