@@ -11,7 +11,7 @@ mod summary;
 mod timing;
 pub(crate) mod units;
 
-pub(crate) use self::clock::{Laps, Moment, TaskTimes};
+pub(crate) use self::clock::{Laps, Moment, TaskTimes, times_to_bytes};
 pub(crate) use self::cpu::{used_in_other_processes, used_in_other_threads};
 pub use self::record::TaskRecord;
 pub use self::run::{Measured, Run};

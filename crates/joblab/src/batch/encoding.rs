@@ -3,14 +3,14 @@
 //! A written batch is the [rules](Rules) and then, for each argument, a length (u64, little-endian)
 //! and its bytes; a length of 0 says that the bytes follow in [parts](crate::codec), since no value is
 //! written as no bytes. A batch of outcomes begins with their number n; then come n outcomes, each a
-//! tag, a length and bytes; then n times start, wall and CPU in nanoseconds, and the bytes carried.
+//! tag, a length and bytes; then n times the [times](TaskTimes).
 
 use std::io;
 
 use super::journal::{Journal, Noted};
 use super::runner::{Failure, Outcomes, Recorder, Resumable, Rules, resume};
 use crate::codec::{Fields, Form, PartReader, Sink, reserve_length, write_length};
-use crate::measure::{Laps, TaskTimes};
+use crate::measure::{Laps, TaskTimes, times_to_bytes};
 use crate::task::Data;
 
 /// Tags of outcomes.
@@ -103,7 +103,6 @@ pub(crate) struct WrittenBatch<'a> {
     reply: &'a mut Vec<u8>,
     recorder: Recorder<'a>,
     journal: Option<&'a mut Journal>,
-    carried: Vec<u64>,
     /// How many bytes the running task's argument has.
     size: u64,
     /// Where the running task's outcome begins in the reply.
@@ -133,19 +132,16 @@ impl<'a> WrittenBatch<'a> {
             reply,
             recorder: Recorder::new(&rules, Laps::start_in_process(expected), None),
             journal,
-            carried: Vec::with_capacity(expected),
             size: 0,
             outcome_at: 0,
         };
         let _entered = rules.nesting.enter();
         resume(&mut batch, run);
-        let WrittenBatch { reply, recorder, carried, .. } = batch;
+        let WrittenBatch { reply, recorder, .. } = batch;
         let times = recorder.finish().times;
         reply[count_at..count_at + 8].copy_from_slice(&(times.len() as u64).to_le_bytes());
-        for (times, carried) in times.into_iter().zip(carried) {
-            reply.extend(times.to_bytes());
-            reply.extend(carried.to_le_bytes());
-        }
+        reply.reserve(times.len() * TaskTimes::BYTES + 8);
+        times.into_iter().for_each(|times| reply.extend_from_slice(&times.to_bytes()));
     }
 
     /// Goes on to the next task. False after the last.
@@ -192,8 +188,8 @@ impl<'a> WrittenBatch<'a> {
         let at = self.outcome_at;
         self.reply[at..at + 8].copy_from_slice(&tag.to_le_bytes());
         write_length(self.reply, at + 8);
-        self.carried.push(self.size + (self.reply.len() - at - 16) as u64);
-        self.recorder.ended(has_failed);
+        let carried = self.size + (self.reply.len() - at - 16) as u64;
+        self.recorder.ended_remotely(has_failed, carried);
         self.note();
     }
 
@@ -205,8 +201,7 @@ impl<'a> WrittenBatch<'a> {
             && let Some((tag, outcome)) = self.reply[self.outcome_at..].split_first_chunk()
         {
             // The length is known without its eight bytes.
-            let carried = self.carried.last().copied().unwrap_or_default();
-            journal.end_task(u64::from_le_bytes(*tag), &outcome[8..], times, carried);
+            journal.end_task(u64::from_le_bytes(*tag), &outcome[8..], times);
         }
     }
 
@@ -228,7 +223,6 @@ impl<'a> WrittenBatch<'a> {
         let length_at = reserve_length(self.reply);
         self.reply.extend(reason.as_bytes());
         write_length(self.reply, length_at);
-        self.carried.push(0);
         self.recorder.failed(failure);
         self.note();
     }
@@ -274,9 +268,8 @@ pub(crate) fn message_of(noted: &[Noted]) -> Vec<u8> {
         message.extend((bytes.len() as u64).to_le_bytes());
         message.extend(bytes);
     }
-    for Noted { times, carried, .. } in noted {
-        message.extend(times);
-        message.extend(carried.to_le_bytes());
+    for Noted { times, .. } in noted {
+        message.extend(times_to_bytes(*times));
     }
     message
 }
@@ -319,16 +312,10 @@ impl<'a> ResultReader<'a> {
         if reader.is_torn {
             return None;
         }
-        let ResultReader { mut reply, place: tasks, failures, .. } = reader;
-        // Each is 32 bytes: no more than came in.
-        let expected = tasks.min(reply.0.len() / 32);
-        let mut times = Vec::with_capacity(expected);
-        let mut carried = Vec::with_capacity(expected);
-        for _ in 0..tasks {
-            times.push(TaskTimes::from_bytes(reply.chunk()?)?);
-            carried.push(reply.u64()?);
-        }
-        Some(Outcomes { times, carried, failures })
+        let ResultReader { reply, place: tasks, failures, .. } = reader;
+        // No more than came in.
+        let times = reply.0.as_chunks().0.get(..tasks)?;
+        Some(Outcomes { times: times.iter().map(TaskTimes::from_bytes).collect(), failures })
     }
 
     /// The bytes of the next result; none after the last.

@@ -5,8 +5,8 @@
 //! noted only where the call goes on after a failure; there is room for about a megabyte of them.
 //!
 //! The memory is a list of numbers. The first ones are the [places](Place), and behind them come the
-//! outcomes of the tasks that have ended, in order, of each its tag and length, its times, how much was
-//! carried, and the bytes.
+//! outcomes of the tasks that have ended, in order, of each its tag and length, its [times](TaskTimes) and
+//! the bytes.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Journal {
     }
 
     /// Notes a task's outcome.
-    pub(super) fn end_task(&mut self, tag: u64, outcome: &[u8], times: TaskTimes, carried: u64) {
+    pub(super) fn end_task(&mut self, tag: u64, outcome: &[u8], times: TaskTimes) {
         let Some(ended) = &mut self.ended else { return };
         *ended += 1;
         let ended = *ended;
@@ -100,15 +100,12 @@ impl Journal {
         let fits = outcome.len() <= 8 * room;
         let (tag, outcome) = if fits { (tag, outcome) } else { (NO_ROOM, &[][..]) };
         if self.words.len() - self.at >= HEAD {
-            let times = times.to_bytes();
-            let (times, _) = times.as_chunks();
-            let [start, wall, cpu] = [0, 1, 2].map(|place| u64::from_le_bytes(times[place]));
-            let head = [tag, outcome.len() as u64, start, wall, cpu, carried];
+            let head = [tag, outcome.len() as u64].into_iter().chain(times.to_numbers());
             let (words, rest) = outcome.as_chunks();
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);
             let bytes = words.iter().chain((!rest.is_empty()).then_some(&last));
-            let numbers = head.into_iter().chain(bytes.map(|word| u64::from_le_bytes(*word)));
+            let numbers = head.chain(bytes.map(|word| u64::from_le_bytes(*word)));
             let mut places = self.words[self.at..].iter();
             for (number, place) in numbers.zip(places.by_ref()) {
                 place.store(number, Ordering::Relaxed);
@@ -140,8 +137,8 @@ pub(crate) enum Progress {
 pub(crate) struct Noted {
     /// Tag and bytes; none where there was no room.
     pub(super) outcome: Option<(u64, Vec<u8>)>,
-    pub(super) times: [u8; 24],
-    pub(super) carried: u64,
+    /// Its [times](TaskTimes).
+    pub(super) times: [u64; 4],
 }
 
 impl JournalReader {
@@ -180,20 +177,16 @@ impl JournalReader {
         let mut numbers =
             self.0.get(*at..).unwrap_or_default().iter().map(|word| word.load(Ordering::Relaxed));
         let mut next = || numbers.next();
-        let head = (|| Some((next()?, next()?, [next()?, next()?, next()?], next()?)))();
-        let Some((tag, length, times, carried)) = head else {
-            return Noted { outcome: None, times: [0; 24], carried: 0 };
+        let head = (|| Some((next()?, next()?, [next()?, next()?, next()?, next()?])))();
+        let Some((tag, length, times)) = head else {
+            return Noted { outcome: None, times: [0; 4] };
         };
         let words = length.div_ceil(8).min(WORDS as u64) as usize;
         *at += HEAD + words;
         let mut bytes: Vec<u8> = numbers.take(words).flat_map(u64::to_le_bytes).collect();
         bytes.truncate(length as usize);
-        let mut in_bytes = [0; 24];
-        for (place, time) in in_bytes.chunks_exact_mut(8).zip(times) {
-            place.copy_from_slice(&time.to_le_bytes());
-        }
         let outcome = (tag != NO_ROOM).then_some((tag, bytes));
-        Noted { outcome, times: in_bytes, carried }
+        Noted { outcome, times }
     }
 }
 
@@ -211,7 +204,7 @@ mod tests {
 
     fn times() -> TaskTimes {
         let mut laps = Laps::start_in_process(1);
-        laps.lap();
+        laps.lap(11);
         laps.finish()[0]
     }
 
@@ -240,12 +233,12 @@ mod tests {
         let time = times();
         for outcome in outcomes {
             journal.begin_task();
-            journal.end_task(3, outcome, time, 11);
+            journal.end_task(3, outcome, time);
         }
         journal.begin_task();
         let progress = reader.progress(1);
         let Progress::Noted { begun: 5, ended } = &progress else { panic!("{progress:?}") };
-        assert!(ended.iter().all(|noted| noted.times == time.to_bytes() && noted.carried == 11));
+        assert!(ended.iter().all(|noted| noted.times == time.to_numbers()));
         assert!(ended.iter().all(|noted| noted.outcome.as_ref().unwrap().0 == 3));
         let expected = outcomes.iter().map(|outcome| Some(outcome.to_vec()));
         assert_eq!(noted(progress), (5, expected.collect()));
@@ -260,11 +253,11 @@ mod tests {
             let large = vec![1; 8 * WORDS];
             for outcome in [&large, &large[..500_000], &large[..500_000], &large[..10_000]] {
                 journal.begin_task();
-                journal.end_task(0, outcome, times(), 0);
+                journal.end_task(0, outcome, times());
             }
             for _ in 0..4000 {
                 journal.begin_task();
-                journal.end_task(0, b"small", times(), 0);
+                journal.end_task(0, b"small", times());
             }
             let (begun, outcomes) = noted(reader.progress(journal.batches - 1));
             assert_eq!((begun, outcomes.len()), (4004, 4004));

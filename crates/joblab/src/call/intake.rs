@@ -54,28 +54,27 @@ impl Engine<'_> {
         }
         collect.batch(results);
         let origin = self.stopwatch.origin();
-        let record = |place: usize, times: &TaskTimes, carried: u64| {
+        let record = |place: usize, times: &TaskTimes| {
             let index = range.start + place;
-            TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
+            TaskRecord::of_times(index, pid, thread.clone(), times, origin)
         };
-        let carried = outcomes.carried.into_iter().chain(iter::repeat(0));
-        let costs = outcomes.times.iter().zip(carried).enumerate();
+        let tasks = outcomes.times.iter().enumerate();
         // Most batches have no failure, and may have many tasks.
         if outcomes.failures.is_empty() && self.options.task_timeout.is_none() {
             let ended = range.start..range.start + outcomes.times.len();
             ended.clone().for_each(|index| self.settle(index));
             let slots = collect.succeeded(ended).into_iter().flatten();
-            for (slot, (place, (times, carried))) in slots.zip(costs) {
-                *slot = Some(record(place, times, carried));
+            for (slot, (place, times)) in slots.zip(tasks) {
+                *slot = Some(record(place, times));
             }
             return;
         }
         let mut failures = outcomes.failures.into_iter().peekable();
-        for (place, (times, carried)) in costs {
+        for (place, times) in tasks {
             let index = range.start + place;
             let failure = failures.next_if(|(failed, _)| *failed == place);
             let (outcome, has_result) = match failure.map(|(_, failure)| failure) {
-                None => (self.in_time(index, times).map(|()| record(place, times, carried)), true),
+                None => (self.in_time(index, times).map(|()| record(place, times)), true),
                 Some(Failure::Returned) => (Err(Error::returned(index)), true),
                 Some(Failure::Panicked(_)) if self.tries_again(index) => continue,
                 Some(Failure::Panicked(message)) => {
@@ -156,8 +155,8 @@ fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Fin
     });
     let results = tasks.take_read();
     let mut outcomes = outcomes.ok_or_else(|| Error::torn(range.start))?;
-    for times in &mut outcomes.times {
-        times.read_ahead(worker.clock_ahead);
+    if worker.clock_ahead != 0 {
+        outcomes.times.iter_mut().for_each(|times| times.read_ahead(worker.clock_ahead));
     }
     Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread, thread_id: None })
 }

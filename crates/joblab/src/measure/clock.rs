@@ -35,17 +35,23 @@ pub(crate) struct TaskTimes {
     pub(crate) start: Moment,
     pub(crate) wall: Duration,
     pub(crate) cpu: Duration,
+    /// How many bytes of argument and result were carried; none where they were not.
+    pub(crate) carried: u64,
 }
 
 impl TaskTimes {
-    /// Nanoseconds, little-endian: how times travel between processes.
-    pub(crate) fn to_bytes(self) -> [u8; 24] {
-        let mut bytes = [0; 24];
-        let times = [self.start.0, self.wall.as_nanos() as u64, self.cpu.as_nanos() as u64];
-        for (place, time) in bytes.chunks_exact_mut(8).zip(times) {
-            place.copy_from_slice(&time.to_le_bytes());
-        }
-        bytes
+    /// How many bytes it travels as.
+    pub(crate) const BYTES: usize = 32;
+
+    /// Start, wall and CPU in nanoseconds, and what was carried: how times travel between processes.
+    pub(crate) fn to_numbers(self) -> [u64; 4] {
+        let [wall, cpu] = [self.wall, self.cpu].map(|time| time.as_nanos() as u64);
+        [self.start.0, wall, cpu, self.carried]
+    }
+
+    /// The same numbers, little-endian.
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        times_to_bytes(self.to_numbers())
     }
 
     /// Tells the start on our clock, where the one that was read is so many nanoseconds ahead of it.
@@ -53,14 +59,22 @@ impl TaskTimes {
         self.start.0 = (self.start.0 as i64 - nanoseconds).max(0) as u64;
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Option<Self> {
-        let (numbers, []) = bytes.as_chunks() else {
-            return None;
-        };
-        let [start, wall, cpu] = [0, 1, 2].map(|place| u64::from_le_bytes(numbers[place]));
+    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let numbers = bytes.as_chunks().0;
+        let [start, wall, cpu, carried] =
+            [0, 1, 2, 3].map(|place| u64::from_le_bytes(numbers[place]));
         let [wall, cpu] = [wall, cpu].map(Duration::from_nanos);
-        Some(TaskTimes { start: Moment(start), wall, cpu })
+        TaskTimes { start: Moment(start), wall, cpu, carried }
     }
+}
+
+/// Numbers of [`TaskTimes`] as they travel.
+pub(crate) fn times_to_bytes(numbers: [u64; 4]) -> [u8; TaskTimes::BYTES] {
+    let mut bytes = [0; TaskTimes::BYTES];
+    for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    bytes
 }
 
 /// The clocks of tasks that run one after the other, read where they run.
@@ -94,14 +108,11 @@ impl Laps {
         Laps { laps: Vec::with_capacity(expected), unread: 0, last: Moment::now(), cpu }
     }
 
-    /// Ends a task, and starts the next one.
-    pub(crate) fn lap(&mut self) {
+    /// Ends a task, for which so many bytes were carried, and starts the next one.
+    pub(crate) fn lap(&mut self, carried: u64) {
         let now = Moment::now();
-        self.laps.push(TaskTimes {
-            start: self.last,
-            wall: now.since(self.last),
-            cpu: Duration::ZERO,
-        });
+        let wall = now.since(self.last);
+        self.laps.push(TaskTimes { start: self.last, wall, cpu: Duration::ZERO, carried });
         self.last = now;
         if now.since(self.laps[self.unread].start) >= CPU_STEP {
             self.read_cpu();
@@ -131,10 +142,11 @@ impl Laps {
         if let [lap] = laps {
             lap.cpu = cpu;
         } else {
-            let wall: Duration = laps.iter().map(|lap| lap.wall).sum();
+            let nanoseconds = |lap: &TaskTimes| lap.wall.as_nanos() as u64;
+            let wall = Duration::from_nanos(laps.iter().map(nanoseconds).sum());
             let busy = ratio(cpu, wall);
             for lap in laps {
-                lap.cpu = Duration::from_nanos((lap.wall.as_nanos() as f64 * busy) as u64);
+                lap.cpu = Duration::from_nanos((nanoseconds(lap) as f64 * busy) as u64);
             }
         }
         self.unread = self.laps.len();

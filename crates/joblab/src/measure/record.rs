@@ -52,7 +52,6 @@ impl TaskRecord {
         pid: u32,
         thread: Arc<str>,
         times: &TaskTimes,
-        carried: u64,
         origin: Moment,
     ) -> Self {
         TaskRecord {
@@ -62,7 +61,7 @@ impl TaskRecord {
             start: times.start.since(origin),
             wall: times.wall,
             cpu: times.cpu,
-            carried,
+            carried: times.carried,
         }
     }
 }
