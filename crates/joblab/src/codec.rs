@@ -8,6 +8,7 @@
 //! What stands here is compiled for each type of value, and is short for that. What it calls is compiled
 //! once.
 
+mod access;
 mod deserializer;
 mod error;
 mod fields;
@@ -23,21 +24,18 @@ mod source;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod token;
 mod whole_list;
 mod write_list;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod writer;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::panic_message;
 use crate::shared::{self, Attachments};
-use error::Error;
 pub(crate) use fields::{Fields, reserve_length, write_length};
 pub(crate) use form::Form;
 pub(crate) use parts::{PART, PartReader, Sink, WriteParts};
-use serializer::Writer;
 
 /// A value as bytes, and the shared memory that is in it.
 pub(crate) struct Written {
@@ -62,20 +60,4 @@ pub(crate) fn written_by(
 /// Reads a value from bytes that [`write`] wrote.
 pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, String> {
     Form::new().read(bytes)
-}
-
-fn with_writer(
-    sink: &mut Sink<'_>,
-    write: &mut dyn FnMut(&mut Writer<'_, '_>) -> Result<(), Error>,
-) -> Result<(), String> {
-    caught(&mut || write(&mut Writer::new(sink)))
-}
-
-/// Reads or writes a value. The code that does is the user's, who wrote or derived it for the type:
-/// if it panics, the value cannot be carried.
-fn caught(work: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(payload) => Err(format!("it panicked: {}", panic_message(payload))),
-    }
 }

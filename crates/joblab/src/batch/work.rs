@@ -4,8 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{process, thread, vec};
 
+use super::arguments::ArgumentWriter;
 use super::completion::{CallShared, Completion, Finished, Results};
-use super::encoding::ArgumentWriter;
 use super::function::{Function, PackedState};
 use super::runner::{Recorder, resume};
 use crate::codec::{PART, Sink, WriteParts};

@@ -4,15 +4,19 @@
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::error::Error;
 use super::parts::{PartReader, Sink};
 use super::scanner::Scanner;
 use super::source::Source;
-use super::{Error, caught, whole_list, with_writer};
+use super::whole_list;
+use super::writer::Writer;
+use crate::error::panic_message;
 
 /// How values of the type `T` are written.
 pub(crate) struct Form<T> {
@@ -147,5 +151,21 @@ impl<T: DeserializeOwned + 'static> Form<T> {
             Some(value) => Ok(value),
             None => unreachable!("what was read is in its place"),
         }
+    }
+}
+
+fn with_writer(
+    sink: &mut Sink<'_>,
+    write: &mut dyn FnMut(&mut Writer<'_, '_>) -> Result<(), Error>,
+) -> Result<(), String> {
+    caught(&mut || write(&mut Writer::new(sink)))
+}
+
+/// Reads or writes a value. The code that does is the user's, who wrote or derived it for the type:
+/// if it panics, the value cannot be carried.
+fn caught(work: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(payload) => Err(format!("it panicked: {}", panic_message(payload))),
     }
 }
