@@ -17,13 +17,13 @@ mod written_batch;
 
 pub(crate) use self::arguments::without_first;
 pub(crate) use self::completion::{
-    CallShared, Completion, Death, Ended, Event, Finished, RemoteWorker, Reply, Results,
+    BatchEnd, CallShared, Completion, Death, Event, Finished, RemoteWorker, Reply, Results,
 };
 pub(crate) use self::encoding::{ResultReader, message_of};
 pub(crate) use self::function::{
     Fallible, Function, InWorker, PackedState, call_trampoline, make_state,
 };
-pub(crate) use self::journal::{Journal, JournalReader, Progress};
+pub(crate) use self::journal::{Journal, JournalReader, WorkerProgress};
 pub(crate) use self::nesting::{MAX_DEPTH, Nesting};
 pub(crate) use self::runner::{Failure, Recorder, Rules, run_each};
 pub(crate) use self::state::{State, Stateful};

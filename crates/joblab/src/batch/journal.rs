@@ -121,7 +121,7 @@ pub(crate) struct JournalReader(Words);
 
 /// How far a worker came that has died.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum WorkerProgress {
     /// It has no journal.
     Unknown,
     /// It had not begun any task of the batch. `prepares`: it was getting ready for it.
@@ -156,20 +156,20 @@ impl JournalReader {
     }
 
     /// How far the worker, which has ended, came with the batch after `answered` others.
-    pub(crate) fn progress(&self, answered: u64) -> Progress {
+    pub(crate) fn progress(&self, answered: u64) -> WorkerProgress {
         let begun = self.get(Place::Begun) as usize;
         match self.get(Place::Batches).checked_sub(answered) {
-            _ if self.get(Place::Open) == 0 => Progress::Unknown,
-            Some(0) => Progress::NotBegun { prepares: self.get(Place::Prepares) != 0 },
-            Some(1) if begun == 0 => Progress::NotBegun { prepares: false },
-            Some(1) if self.get(Place::Ended) == NOT_NOTED => Progress::Begun(begun),
+            _ if self.get(Place::Open) == 0 => WorkerProgress::Unknown,
+            Some(0) => WorkerProgress::NotBegun { prepares: self.get(Place::Prepares) != 0 },
+            Some(1) if begun == 0 => WorkerProgress::NotBegun { prepares: false },
+            Some(1) if self.get(Place::Ended) == NOT_NOTED => WorkerProgress::Begun(begun),
             Some(1) => {
                 let ended = begun.min(self.get(Place::Ended) as usize);
                 let mut at = FIRST;
                 let ended = (0..ended).map(|_| self.noted(&mut at)).collect();
-                Progress::Noted { begun, ended }
+                WorkerProgress::Noted { begun, ended }
             }
-            _ => Progress::Unknown,
+            _ => WorkerProgress::Unknown,
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
     fn both() -> (Journal, JournalReader) {
         let reader = JournalReader::new().unwrap();
         let file = reader.segment().file().try_clone_to_owned().unwrap();
-        assert_eq!(reader.progress(0), Progress::Unknown);
+        assert_eq!(reader.progress(0), WorkerProgress::Unknown);
         (Journal::open(file).unwrap(), reader)
     }
 
@@ -209,24 +209,28 @@ mod tests {
     }
 
     /// The bytes that are noted of each task.
-    fn noted(progress: Progress) -> (usize, Vec<Option<Vec<u8>>>) {
-        let Progress::Noted { begun, ended } = progress else { panic!("{progress:?}") };
+    fn noted(progress: WorkerProgress) -> (usize, Vec<Option<Vec<u8>>>) {
+        let WorkerProgress::Noted { begun, ended } = progress else { panic!("{progress:?}") };
         (begun, ended.into_iter().map(|noted| Some(noted.outcome?.1)).collect())
     }
 
     #[test]
     fn the_parent_reads_how_far_the_worker_came() {
         let (mut journal, reader) = both();
-        assert_eq!(reader.progress(0), Progress::NotBegun { prepares: false });
+        assert_eq!(reader.progress(0), WorkerProgress::NotBegun { prepares: false });
         journal.prepares(true);
-        assert_eq!(reader.progress(0), Progress::NotBegun { prepares: true });
+        assert_eq!(reader.progress(0), WorkerProgress::NotBegun { prepares: true });
         journal.prepares(false);
         journal.begin_batch(false);
-        assert_eq!(reader.progress(0), Progress::NotBegun { prepares: false });
+        assert_eq!(reader.progress(0), WorkerProgress::NotBegun { prepares: false });
         journal.begin_task();
         journal.begin_task();
-        assert_eq!(reader.progress(0), Progress::Begun(2));
-        assert_eq!(reader.progress(1), Progress::NotBegun { prepares: false }, "the next batch");
+        assert_eq!(reader.progress(0), WorkerProgress::Begun(2));
+        assert_eq!(
+            reader.progress(1),
+            WorkerProgress::NotBegun { prepares: false },
+            "the next batch"
+        );
 
         journal.begin_batch(true);
         let outcomes: [&[u8]; 4] = [b"", b"12345678", b"a little more", &[7; 1000]];
@@ -237,7 +241,7 @@ mod tests {
         }
         journal.begin_task();
         let progress = reader.progress(1);
-        let Progress::Noted { begun: 5, ended } = &progress else { panic!("{progress:?}") };
+        let WorkerProgress::Noted { begun: 5, ended } = &progress else { panic!("{progress:?}") };
         assert!(ended.iter().all(|noted| noted.times == time.to_numbers()));
         assert!(ended.iter().all(|noted| noted.outcome.as_ref().unwrap().0 == 3));
         let expected = outcomes.iter().map(|outcome| Some(outcome.to_vec()));

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::batch_size::BatchSize;
 use super::cancel::Watch;
-use super::collect::{All, Collect, Queue, Take};
+use super::collect::{All, Collect, OutcomeQueue, Take};
 use super::options::Options;
 use super::progress::{Counts, Reporter};
 use super::retries::{Keeper, Retries};
@@ -48,7 +48,7 @@ pub(crate) struct Engine<'p> {
 }
 
 /// What there is to tell of a call in which no task failed, beside the results.
-pub(super) struct Ended {
+pub(super) struct CallEnd {
     pub(super) timing: Timing,
     pub(super) records: Vec<TaskRecord>,
     pub(super) n_workers: usize,
@@ -71,7 +71,7 @@ pub(super) fn run_to_end(
     setup: Setup<'_>,
     tasks: &mut dyn Tasks,
     taken: &mut dyn Take,
-) -> Result<Ended, Error> {
+) -> Result<CallEnd, Error> {
     let mut all = All::for_tasks(tasks.remaining().unwrap_or(0));
     let ended = Engine::new(setup).run(tasks, &mut all);
     all.give_to(taken);
@@ -119,7 +119,7 @@ impl<'p> Engine<'p> {
         }
     }
 
-    fn run(mut self, tasks: &mut dyn Tasks, all: &mut All) -> Result<Ended, Error> {
+    fn run(mut self, tasks: &mut dyn Tasks, all: &mut All) -> Result<CallEnd, Error> {
         let mut failure: Option<Error> = None;
         loop {
             let advanced = self.advance(tasks, all);
@@ -152,11 +152,15 @@ impl<'p> Engine<'p> {
         // All are there, so that this only takes the wrapping off, where they lie.
         let records: Vec<_> = records.into_iter().map_while(|record| record).collect();
         let timing = self.stopwatch.stop(records.iter().map(|task| task.cpu).sum());
-        Ok(Ended { timing, records, n_workers: self.workers.n_workers() })
+        Ok(CallEnd { timing, records, n_workers: self.workers.n_workers() })
     }
 
     /// Goes on until the next outcome is ready. The error that ended the call comes last.
-    pub(super) fn fill(&mut self, tasks: &mut dyn Tasks, queue: &mut Queue) -> Option<Error> {
+    pub(super) fn fill(
+        &mut self,
+        tasks: &mut dyn Tasks,
+        queue: &mut OutcomeQueue,
+    ) -> Option<Error> {
         while !queue.is_ready() && !self.is_over {
             match self.advance(tasks, queue) {
                 Ok(goes_on) => self.is_over = !goes_on,
@@ -210,7 +214,7 @@ impl<'p> Engine<'p> {
         if self.is_stopped() {
             return Ok(());
         }
-        if self.workers.is_elsewhere() {
+        if self.workers.is_forked() {
             return Err(Error::forked());
         }
         if let Some(token) = &self.options.cancel_token
@@ -307,7 +311,7 @@ impl<'p> Engine<'p> {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.counts.all_sent = true;
         self.retries.clear();
-        self.leaves = self.workers.stop_unwanted() || self.workers.is_elsewhere();
+        self.leaves = self.workers.stop_unwanted() || self.workers.is_forked();
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use super::collect::Collect;
 use super::engine::Engine;
 use super::tasks::Tasks;
-use crate::batch::{Death, Ended, Failure, Finished, Reply, ResultReader};
+use crate::batch::{BatchEnd, Death, Failure, Finished, Reply, ResultReader};
 use crate::error::Error;
 use crate::measure::{TaskRecord, TaskTimes, used_in_other_processes, used_in_other_threads};
 use crate::shared;
@@ -17,17 +17,17 @@ impl Engine<'_> {
     pub(super) fn take_in_batch(
         &mut self,
         range: Range<usize>,
-        ended: Result<Ended, Error>,
+        ended: Result<BatchEnd, Error>,
         tasks: &mut dyn Tasks,
         collect: &mut dyn Collect,
     ) {
         let (ended_tasks, ended, running) = match ended {
-            Ok(Ended::Here(finished)) => (range, Ok(finished), None),
-            Ok(Ended::Elsewhere(reply)) => {
+            Ok(BatchEnd::Here(finished)) => (range, Ok(finished), None),
+            Ok(BatchEnd::Elsewhere(reply)) => {
                 let read = read(tasks, &range, reply);
                 (range, read, None)
             }
-            Ok(Ended::Died(death)) => {
+            Ok(BatchEnd::Died(death)) => {
                 let Death { ended, reply, error } = *death;
                 let ended = range.start..range.start + ended;
                 let running = error.map(|error| (ended.end..range.end, error));

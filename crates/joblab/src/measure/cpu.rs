@@ -10,11 +10,11 @@ use crate::os::process_wide;
 
 /// The CPU time of the tasks that run in a thread, one after the other.
 pub(super) struct CpuClock {
-    own: Own,
+    own: Clock,
     elsewhere: Elsewhere,
 }
 
-enum Own {
+enum Clock {
     /// The thread shares its process with others.
     Thread(ThreadTime),
     /// The process does nothing else; and what its children have used.
@@ -23,11 +23,11 @@ enum Own {
 
 impl CpuClock {
     pub(super) fn of_thread() -> Self {
-        CpuClock { own: Own::Thread(ThreadTime::now()), elsewhere: Elsewhere::here() }
+        CpuClock { own: Clock::Thread(ThreadTime::now()), elsewhere: Elsewhere::here() }
     }
 
     pub(super) fn of_process() -> Self {
-        let own = Own::Process(ProcessTime::now(), cpu_of_children());
+        let own = Clock::Process(ProcessTime::now(), cpu_of_children());
         CpuClock { own, elsewhere: Elsewhere::here() }
     }
 
@@ -35,12 +35,12 @@ impl CpuClock {
     pub(super) fn read(&mut self) -> Duration {
         let elsewhere = self.elsewhere.advance(Elsewhere::here());
         match &mut self.own {
-            Own::Thread(last) => {
+            Clock::Thread(last) => {
                 let now = ThreadTime::now();
                 let own = now.duration_since(std::mem::replace(last, now));
                 own + elsewhere.threads + elsewhere.processes
             }
-            Own::Process(last, children) => {
+            Clock::Process(last, children) => {
                 let now = ProcessTime::now();
                 let own = now.duration_since(std::mem::replace(last, now));
                 let used = cpu_of_children();
