@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
-use crate::pool::{Own, Pool, SharedMemory, Workers};
+use crate::pool::{OwnPool, Pool, SharedMemory, Workers};
 
 /// The most workers that a pool can have.
 ///
@@ -181,7 +181,7 @@ pub(crate) static CALLER: sequential::Caller = sequential::Caller;
 
 /// A pool of one's own as the calls use it.
 pub(crate) fn own(pool: impl Pool + 'static) -> Box<dyn Workers> {
-    Box::new(Own(Box::new(pool)))
+    Box::new(OwnPool(Box::new(pool)))
 }
 
 #[cfg(target_os = "linux")]

@@ -13,7 +13,7 @@ mod summary;
 mod timing;
 pub(crate) mod units;
 
-pub(crate) use self::clock::{Laps, Moment, TaskTimes};
+pub(crate) use self::clock::{Laps, Moment, TaskTimes, times_to_bytes};
 pub(crate) use self::noted::{used_in_other_processes, used_in_other_threads, wait_for_lock};
 pub use self::record::TaskRecord;
 pub(crate) use self::records::Segment;

@@ -94,7 +94,7 @@ struct Outcome {
 
 /// Outcomes that wait for their consumer.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct OutcomeQueue {
     /// Whether they come in the order of the list.
     is_ordered: bool,
     /// The outcomes of the next tasks, where they are there.
@@ -106,13 +106,13 @@ pub(super) struct Queue {
     first_batch: usize,
 }
 
-impl Queue {
+impl OutcomeQueue {
     pub(super) fn ordered() -> Self {
-        Queue { is_ordered: true, ..Queue::default() }
+        OutcomeQueue { is_ordered: true, ..OutcomeQueue::default() }
     }
 
     pub(super) fn unordered() -> Self {
-        Queue::default()
+        OutcomeQueue::default()
     }
 
     /// Whether the next outcome is there.
@@ -165,7 +165,7 @@ impl Queue {
     }
 }
 
-impl Collect for Queue {
+impl Collect for OutcomeQueue {
     fn batch(&mut self, results: Results) {
         // One that no outcome was in is never left.
         if let Some(last) = self.batches.back_mut()
@@ -190,7 +190,7 @@ impl Collect for Queue {
     }
 }
 
-impl Queue {
+impl OutcomeQueue {
     fn push(&mut self, index: usize, error: Option<Error>, has_result: bool) {
         let batch = self.first_batch + self.batches.len() - 1;
         if let Some(Some((_, outcomes))) = self.batches.back_mut() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::collect::Collect;
 use super::engine::Engine;
 use super::tasks::Tasks;
-use crate::batch::{Death, Ended, Failure, Finished, Outcomes, Reply, ResultReader};
+use crate::batch::{BatchEnd, Death, Failure, Finished, Outcomes, Reply, ResultReader};
 use crate::error::Error;
 use crate::measure::{Segment, TaskTimes, used_in_other_processes, used_in_other_threads};
 use crate::shared;
@@ -18,17 +18,17 @@ impl Engine<'_> {
     pub(super) fn take_in_batch(
         &mut self,
         range: Range<usize>,
-        ended: Result<Ended, Error>,
+        ended: Result<BatchEnd, Error>,
         tasks: &mut dyn Tasks,
         collect: &mut dyn Collect,
     ) {
         let (ended_tasks, ended, running) = match ended {
-            Ok(Ended::Here(finished)) => (range, Ok(finished), None),
-            Ok(Ended::Elsewhere(reply)) => {
+            Ok(BatchEnd::Here(finished)) => (range, Ok(finished), None),
+            Ok(BatchEnd::Elsewhere(reply)) => {
                 let read = read(tasks, &range, reply);
                 (range, read, None)
             }
-            Ok(Ended::Died(death)) => {
+            Ok(BatchEnd::Died(death)) => {
                 let Death { ended, reply, error } = *death;
                 let ended = range.start..range.start + ended;
                 let running = error.map(|error| (ended.end..range.end, error));
@@ -54,8 +54,8 @@ impl Engine<'_> {
             count_for_the_task_around(&outcomes.times, thread_id);
         }
         collect.batch(results);
-        let Outcomes { times, carried, failures } = outcomes;
-        let batch = Segment { first: range.start, pid, thread: thread.clone(), times, carried };
+        let Outcomes { times, failures } = outcomes;
+        let batch = Segment { first: range.start, pid, thread: thread.clone(), times };
         // Most batches have no failure, and may have many tasks.
         if failures.is_empty() && self.options.task_timeout.is_none() {
             return self.take_in_successes(batch, collect);
@@ -161,8 +161,8 @@ fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Fin
     });
     let results = tasks.take_read();
     let mut outcomes = outcomes.ok_or_else(|| Error::torn(range.start))?;
-    for times in &mut outcomes.times {
-        times.read_ahead(worker.clock_ahead);
+    if worker.clock_ahead != 0 {
+        outcomes.times.iter_mut().for_each(|times| times.read_ahead(worker.clock_ahead));
     }
     Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread, thread_id: None })
 }

@@ -43,13 +43,17 @@ pub(crate) struct TaskTimes {
     /// [`NOT_TOLD`] where the system does not tell.
     runnable: u64,
     lock_wait: u64,
+    /// How many bytes of argument and result were carried; none where they were not.
+    carried: u64,
 }
 
 const NOT_TOLD: u64 = u64::MAX;
 
 impl TaskTimes {
-    /// As many numbers as there are: how times travel between processes.
-    pub(crate) const NUMBERS: usize = 5;
+    /// How many numbers it is.
+    pub(crate) const NUMBERS: usize = 6;
+    /// How many bytes it travels as.
+    pub(crate) const BYTES: usize = 8 * Self::NUMBERS;
 
     pub(crate) fn start(&self) -> Moment {
         self.start
@@ -76,19 +80,40 @@ impl TaskTimes {
         Duration::from_nanos(self.lock_wait)
     }
 
-    pub(crate) fn to_numbers(self) -> [u64; Self::NUMBERS] {
-        [self.start.0, self.wall, self.cpu, self.runnable, self.lock_wait]
+    pub(crate) fn carried(&self) -> u64 {
+        self.carried
     }
 
-    pub(crate) fn from_numbers(numbers: [u64; Self::NUMBERS]) -> Self {
-        let [start, wall, cpu, runnable, lock_wait] = numbers;
-        TaskTimes { start: Moment(start), wall, cpu, runnable, lock_wait }
+    /// How times travel between processes.
+    pub(crate) fn to_numbers(self) -> [u64; Self::NUMBERS] {
+        [self.start.0, self.wall, self.cpu, self.runnable, self.lock_wait, self.carried]
+    }
+
+    /// The same numbers, little-endian.
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        times_to_bytes(self.to_numbers())
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let numbers = bytes.as_chunks().0;
+        let [start, wall, cpu, runnable, lock_wait, carried] =
+            [0, 1, 2, 3, 4, 5].map(|place| u64::from_le_bytes(numbers[place]));
+        TaskTimes { start: Moment(start), wall, cpu, runnable, lock_wait, carried }
     }
 
     /// Tells the start on our clock, where the one that was read is so many nanoseconds ahead of it.
     pub(crate) fn read_ahead(&mut self, nanoseconds: i64) {
         self.start.0 = (self.start.0 as i64 - nanoseconds).max(0) as u64;
     }
+}
+
+/// Numbers of [`TaskTimes`] as they travel.
+pub(crate) fn times_to_bytes(numbers: [u64; TaskTimes::NUMBERS]) -> [u8; TaskTimes::BYTES] {
+    let mut bytes = [0; TaskTimes::BYTES];
+    for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    bytes
 }
 
 /// The clocks of tasks that run one after the other, read where they run.
@@ -122,11 +147,12 @@ impl Laps {
         Laps { laps: Vec::with_capacity(expected), unread: 0, last, clocks }
     }
 
-    /// Ends a task, and starts the next one.
-    pub(crate) fn lap(&mut self) {
+    /// Ends a task, for which so many bytes were carried, and starts the next one.
+    pub(crate) fn lap(&mut self, carried: u64) {
         let now = Moment::now();
         let (start, wall) = (self.last, now.nanoseconds_since(self.last));
-        self.laps.push(TaskTimes { start, wall, cpu: 0, runnable: NOT_TOLD, lock_wait: 0 });
+        let (cpu, runnable, lock_wait) = (0, NOT_TOLD, 0);
+        self.laps.push(TaskTimes { start, wall, cpu, runnable, lock_wait, carried });
         self.last = now;
         if now.nanoseconds_since(self.laps[self.unread].start) >= STEP {
             self.read();

@@ -1,7 +1,6 @@
 //! [`TaskRecords`]: the records of a call's tasks, kept as they came.
 
 use std::fmt;
-use std::iter::repeat;
 use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
@@ -38,8 +37,6 @@ pub(crate) struct Segment {
     pub(crate) pid: u32,
     pub(crate) thread: Arc<str>,
     pub(crate) times: Vec<TaskTimes>,
-    /// How many bytes of argument and result were carried for each task; empty where none were.
-    pub(crate) carried: Vec<u64>,
 }
 
 impl Segment {
@@ -54,25 +51,21 @@ impl Segment {
             first: self.first + places.start,
             pid: self.pid,
             thread: Arc::clone(&self.thread),
-            times: self.times[places.clone()].to_vec(),
-            carried: self.carried.get(places).unwrap_or_default().to_vec(),
+            times: self.times[places].to_vec(),
         }
     }
 
     fn records(&self, origin: Moment) -> impl Iterator<Item = TaskRecord> {
-        let carried = self.carried.iter().copied().chain(repeat(0));
-        (self.first..).zip(&self.times).zip(carried).map(move |((index, times), carried)| {
-            TaskRecord {
-                index,
-                pid: self.pid,
-                thread: Arc::clone(&self.thread),
-                start: times.start().since(origin),
-                wall: times.wall(),
-                carried,
-                cpu: times.cpu(),
-                runnable: times.runnable(),
-                lock_wait: times.lock_wait(),
-            }
+        (self.first..).zip(&self.times).map(move |(index, times)| TaskRecord {
+            index,
+            pid: self.pid,
+            thread: Arc::clone(&self.thread),
+            start: times.start().since(origin),
+            wall: times.wall(),
+            carried: times.carried(),
+            cpu: times.cpu(),
+            runnable: times.runnable(),
+            lock_wait: times.lock_wait(),
         })
     }
 }
@@ -101,17 +94,20 @@ impl TaskRecords {
     pub(crate) fn carried(&self) -> u64 {
         match self.all.get() {
             Some(all) => all.iter().map(|task| task.carried).sum(),
-            None => self.segments.iter().flat_map(|segment| &segment.carried).sum(),
+            None => self.times().map(TaskTimes::carried).sum(),
         }
     }
 
     /// Adds what the tasks took, all together, to a call's times.
     pub(crate) fn add_to(&self, timing: &mut Timing) {
-        let times = || self.segments.iter().flat_map(|segment| &segment.times);
-        timing.worker_cpu = times().map(TaskTimes::cpu).sum();
-        timing.lock_wait = times().map(TaskTimes::lock_wait).sum();
-        timing.runnable = times().map(TaskTimes::runnable).sum();
-        timing.blocked = times().map(TaskTimes::blocked).sum();
+        timing.worker_cpu = self.times().map(TaskTimes::cpu).sum();
+        timing.lock_wait = self.times().map(TaskTimes::lock_wait).sum();
+        timing.runnable = self.times().map(TaskTimes::runnable).sum();
+        timing.blocked = self.times().map(TaskTimes::blocked).sum();
+    }
+
+    fn times(&self) -> impl Iterator<Item = &TaskTimes> {
+        self.segments.iter().flat_map(|segment| &segment.times)
     }
 }
 

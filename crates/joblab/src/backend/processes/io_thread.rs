@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ends::{End, after_death, stopped};
-use super::inbox::Shared;
+use super::inbox::PoolShared;
 use super::launch::Launch;
 use super::worker_handle::WorkerHandle;
 use crate::backend::remote::packing::PackedBatch;
@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) fn run(
     n_jobs: usize,
     launch: &Launch,
-    shared: &Shared,
+    shared: &PoolShared,
     woken: UnixStream,
     printer: Arc<Printer>,
 ) {
@@ -47,7 +47,7 @@ pub(super) fn run(
     thread.work(woken);
 }
 
-struct CloseInbox<'a>(&'a Shared);
+struct CloseInbox<'a>(&'a PoolShared);
 
 impl Drop for CloseInbox<'_> {
     fn drop(&mut self) {
@@ -61,7 +61,7 @@ impl Drop for CloseInbox<'_> {
 struct IoThread<'a> {
     n_jobs: usize,
     launch: &'a Launch,
-    shared: &'a Shared,
+    shared: &'a PoolShared,
     /// When a worker has become ready: those that are starting share the CPUs.
     last_ready: Option<Moment>,
     kernel: Option<Stdin>,
@@ -352,7 +352,7 @@ impl IoThread<'_> {
     }
 }
 
-fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &Shared) {
+fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &PoolShared) {
     if let Some(batch) = waiting.pop_front() {
         worker.assign(batch, &lock(&shared.packer));
     }
