@@ -62,7 +62,7 @@ pub use crate::{
     call::{CancelToken, Progress},
     error::Error,
     figure::{Figure, cost_against_length, cost_against_size, speedup, timeline, wall_vs_cpu},
-    measure::{Measured, Run, TaskRecord, TaskRecords, Timing, time},
+    measure::{Measured, Run, TaskRecord, TaskRecords, Timing, Trace, time},
     os::cpu_count,
     parallel::{Parallel, shared_mem::SharedMem, with_state::WithState},
     pool::{Job, Pool},

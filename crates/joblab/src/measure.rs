@@ -6,11 +6,13 @@ mod clock;
 mod noted;
 mod record;
 mod records;
+mod replay;
 mod run;
 mod states;
 mod stopwatch;
 mod summary;
 mod timing;
+mod trace;
 pub(crate) mod units;
 
 pub(crate) use self::clock::{Laps, Moment, TaskTimes, times_to_bytes};
@@ -23,3 +25,4 @@ pub(crate) use self::stopwatch::Stopwatch;
 pub use self::stopwatch::time;
 pub(crate) use self::summary::{Row, Summary, sentence};
 pub use self::timing::Timing;
+pub use self::trace::Trace;

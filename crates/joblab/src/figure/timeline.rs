@@ -108,6 +108,7 @@ impl Lane {
 pub(super) struct Timeline {
     lanes: Vec<Lane>,
     n_workers: usize,
+    computed_from: Option<usize>,
     wall: f64,
 }
 
@@ -123,12 +124,14 @@ impl Timeline {
         let mut lanes: Vec<_> = lanes.map(Lane::new).collect();
         let n_workers = run.n_workers.max(lanes.len());
         lanes.resize_with(n_workers.min(MOST_LANES), Lane::default);
-        Timeline { lanes, n_workers, wall: run.timing.wall.as_secs_f64().max(1e-9) }
+        let wall = run.timing.wall.as_secs_f64().max(1e-9);
+        Timeline { lanes, n_workers, computed_from: run.computed_from, wall }
     }
 
     pub(super) fn description(&self) -> String {
         let wall = time(self.wall);
-        let mut text = format!("Timeline of {} workers in {wall}.", self.n_workers);
+        let mut text =
+            format!("Timeline of {} workers in {wall}{}.", self.n_workers, self.origin());
         for Lane { name, bars } in &self.lanes {
             let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
                 continue;
@@ -147,6 +150,12 @@ impl Timeline {
             text.push('.');
         }
         text
+    }
+
+    /// Where it comes from, if it was not measured.
+    fn origin(&self) -> String {
+        let computed = |workers| format!(", computed from a run on {workers} workers");
+        self.computed_from.map(computed).unwrap_or_default()
     }
 
     fn lane_height(&self) -> i32 {
@@ -170,7 +179,7 @@ impl Timeline {
             0 => String::new(),
             many => format!("; {many} workers are not shown"),
         };
-        let title = format!("time since the call ({unit}){not_shown}");
+        let title = format!("time since the call ({unit}){not_shown}{}", self.origin());
         let x = Axis::new(&title, &short, (0.0, self.wall * scale));
         let y = Axis::new("", &|_| String::new(), (0.0, 1.0));
         let bottom = top + height * self.lanes.len() as i32;

@@ -20,6 +20,9 @@ pub struct Run<R> {
     pub tasks: TaskRecords,
     /// The number of workers in the pool: tasks that could run at the same time.
     pub n_workers: usize,
+    /// Where the run is [computed](Self::replay) and not measured: the number of workers of the measured
+    /// one.
+    pub computed_from: Option<usize>,
 }
 
 impl<R> Run<R> {
@@ -41,7 +44,7 @@ impl<R> Run<R> {
         tasks: impl Into<TaskRecords>,
         n_workers: usize,
     ) -> Self {
-        Run { results, timing, tasks: tasks.into(), n_workers }
+        Run { results, timing, tasks: tasks.into(), n_workers, computed_from: None }
     }
 
     /// An estimate of the speedup without a run on one worker: CPU time of the tasks / wall time.
@@ -54,7 +57,12 @@ impl<R> Run<R> {
     }
 
     pub(crate) fn summary(&self) -> Summary<'_> {
-        Summary { timing: self.timing, tasks: &self.tasks, n_workers: self.n_workers }
+        Summary {
+            timing: self.timing,
+            tasks: &self.tasks,
+            n_workers: self.n_workers,
+            computed_from: self.computed_from,
+        }
     }
 }
 
@@ -94,7 +102,7 @@ impl Measured for Timing {
     }
 }
 
-impl<M: Measured> Measured for &M {
+impl<M: Measured + ?Sized> Measured for &M {
     fn timing(&self) -> Timing {
         (*self).timing()
     }

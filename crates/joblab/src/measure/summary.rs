@@ -12,6 +12,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) timing: Timing,
     pub(crate) tasks: &'a TaskRecords,
     pub(crate) n_workers: usize,
+    /// Where it is no measured one: the number of workers of the run that it is computed from.
+    pub(crate) computed_from: Option<usize>,
 }
 
 impl Summary<'_> {
@@ -27,6 +29,9 @@ impl Summary<'_> {
         rows.push(("estimated speedup", number(self.speedup())));
         let percent = format!("{:.0} %", 100.0 * efficiency);
         rows.push(("estimated efficiency", percent));
+        if let Some(workers) = self.computed_from {
+            rows.insert(2, ("computed from", format!("{workers} workers")));
+        }
         // Small ones cost little, whatever is done about them.
         let each = self.tasks.carried() as f64 / self.tasks.count().max(1) as f64;
         if each >= 10e3 {

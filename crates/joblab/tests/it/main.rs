@@ -31,6 +31,7 @@ mod processes;
 #[cfg(target_os = "linux")]
 mod progress;
 mod rayon_in_tasks;
+mod replay;
 #[cfg(target_os = "linux")]
 mod scarcity;
 mod sharedmem;
