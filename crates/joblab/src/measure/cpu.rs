@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cpu_time::{ProcessTime, ThreadTime};
 
-use crate::os::process_wide;
+use crate::os::{cpu_of_children, process_wide};
 
 /// The CPU time of the tasks that run in a thread, one after the other.
 pub(super) struct CpuClock {
@@ -50,22 +50,6 @@ impl CpuClock {
             }
         }
     }
-}
-
-/// The CPU time, user and system, of all children of this process that have ended and were waited for,
-/// and of theirs.
-#[allow(unsafe_code)]
-fn cpu_of_children() -> Duration {
-    // SAFETY: the structure is plain numbers, of which zeros are a value; the call fills it in.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
-        usage
-    };
-    let duration = |time: libc::timeval| {
-        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
-    };
-    duration(usage.ru_utime) + duration(usage.ru_stime)
 }
 
 /// What the tasks of calls that a thread has made used in other threads than that one.
