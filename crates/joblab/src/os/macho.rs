@@ -31,7 +31,8 @@ pub(super) fn length(header: &[u8; HEADER]) -> usize {
 }
 
 impl<'a> MachO<'a> {
-    fn commands(self, kind: u32) -> impl Iterator<Item = &'a [u8]> {
+    /// The commands of a kind, each with its own head of eight bytes.
+    pub(super) fn commands(self, kind: u32) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = self.0.get(HEADER..).unwrap_or_default();
         let all = std::iter::from_fn(move || {
             let length = number(rest, 4)? as usize;
