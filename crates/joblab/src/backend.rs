@@ -42,7 +42,8 @@ pub enum Backend {
     #[default]
     Threading,
     /// A pool of up to `n_jobs` processes: each has its own memory and its own locks, and a task
-    /// that crashes takes only its worker along. Arguments and results are copied. Linux only.
+    /// that crashes takes only its worker along. Arguments and results are copied. Linux and macOS;
+    /// for the latter it is built and linked by every test run, and not yet run on a Mac.
     ///
     /// Workers are the running program, started again. In a notebook they load the libraries of
     /// the cells, so that functions typed in any cell can run there. In a program of your own they

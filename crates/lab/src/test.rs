@@ -224,7 +224,7 @@ fn status_of_lines(command: &mut Command) -> std::result::Result<(), Outcome> {
 fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
     let Some(browser) = browser::find() else {
         let why = "no Chromium and no Chrome on PATH, so nobody has seen a plot drawn \
-                   (Debian: sudo apt install chromium)";
+                   (Debian: sudo apt install chromium, macOS: brew install --cask google-chrome)";
         return skipped(why.to_owned());
     };
     match browser::command(workspace, &browser) {
