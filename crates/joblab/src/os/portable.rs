@@ -62,11 +62,11 @@ fn file_of(image: LoadedImage) -> Option<Image> {
     Some(Image { base, identity, path: path.into(), name, is_program })
 }
 
-/// Zeroed memory that is gone with the last process that has it. It has a name for a moment only, and not
-/// the one that is wished.
-pub(crate) fn nameless_memory(_: &CStr, bytes: usize) -> io::Result<OwnedFd> {
+/// Zeroed memory that is gone with the last process that has it. It has a name for a moment only, which
+/// begins with this one.
+pub(crate) fn nameless_memory(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
     let file = loop {
-        let name = next_name();
+        let name = next_name(name);
         let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
         // SAFETY: the name is a string that ends in a nul. The new descriptor belongs to nobody else, and
         // is closed when another program is started (shm_open(3)).
@@ -90,12 +90,13 @@ pub(crate) fn nameless_memory(_: &CStr, bytes: usize) -> io::Result<OwnedFd> {
 }
 
 /// A name that nobody has, or hardly: at most 31 bytes, as macOS has it.
-fn next_name() -> CString {
+fn next_name(name: &CStr) -> CString {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let (pid, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     // Each copy of this crate has its own count.
     let copy = (&raw const COUNT).addr() >> 4 & 0xffff;
-    CString::new(format!("/joblab-{pid:x}-{copy:x}-{count:x}")).unwrap_or_default()
+    CString::new(format!("/{:.7}-{pid:x}-{copy:x}-{count:x}", name.to_string_lossy()))
+        .unwrap_or_default()
 }
 
 /// The current folder, whatever it is called later on. It does not take the number of a standard stream
