@@ -8,11 +8,11 @@
 //! outcomes of the tasks that have ended, in order, of each its tag and length, its [times](TaskTimes) and
 //! the bytes.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::measure::TaskTimes;
+use crate::os::Descriptor;
 use crate::shared::{Segment, Words};
 
 /// As many numbers as there are.
@@ -52,7 +52,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn open(file: OwnedFd) -> std::io::Result<Journal> {
+    pub(crate) fn open(file: Descriptor) -> std::io::Result<Journal> {
         let words = Words::open(file, WORDS)?;
         let journal = Journal { words, batches: 0, begun: 0, ended: None, at: FIRST };
         journal.set(Place::Open, 1);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::states::{Clocks, Used};
+use crate::os;
 
 /// A moment on the monotonic clock, which all processes of a machine share (clock_gettime(2)), in
 /// nanoseconds: a task that takes some fifty of them is measured too.
@@ -11,12 +12,8 @@ pub(crate) struct Moment(u64);
 
 impl Moment {
     /// `Instant` reads the same clock, but cannot travel to another process.
-    #[allow(unsafe_code)]
     pub(crate) fn now() -> Self {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` has room for the answer, and this clock is always there.
-        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-        Moment(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+        Moment(os::monotonic_nanoseconds())
     }
 
     pub(crate) fn since(self, earlier: Moment) -> Duration {

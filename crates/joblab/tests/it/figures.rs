@@ -166,7 +166,7 @@ fn a_run_estimates_its_speedup_from_cpu_time_and_prints_as_a_table() {
     assert_eq!(run_of(1, []).estimated_speedup(), 0.0);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
 fn what_a_cell_shows_is_one_picture_and_its_text() {
     let name = "figures::what_a_cell_shows_is_one_picture_and_its_text";

@@ -1,19 +1,19 @@
 //! Tests of the public face, in one binary.
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod built;
 mod conformance;
 #[cfg(target_os = "linux")]
 mod dask;
 #[cfg(target_os = "linux")]
 mod descriptors;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod ends;
 #[cfg(target_os = "linux")]
 mod faults;
 mod figures;
 mod joblib_table;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod journal;
 #[cfg(target_os = "linux")]
 mod libraries;
@@ -21,14 +21,14 @@ mod libraries;
 mod names;
 mod nesting;
 mod options;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod output;
 mod own_pools;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod process_iterators;
 #[cfg(target_os = "linux")]
 mod processes;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod progress;
 mod rayon_in_tasks;
 mod replay;
@@ -41,7 +41,7 @@ mod sharing;
 mod startup;
 #[cfg(target_os = "linux")]
 mod states;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod system;
 mod timing;
 mod xml;
@@ -52,6 +52,6 @@ use joblab::Backend;
 const BACKENDS: &[Backend] = &[
     Backend::Sequential,
     Backend::Threading,
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     Backend::Multiprocessing,
 ];

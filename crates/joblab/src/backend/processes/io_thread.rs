@@ -2,7 +2,7 @@
 //! It waits in one place for everything at once.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Stdin};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::backend::remote::printer::Printer;
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::{end_without_kernel, kernel};
-use crate::os::{self, Interest, lock};
+use crate::os::{self, Interest, PARENT_ENDS, ParentWatch, lock};
 
 /// How long workers may take to drop their states.
 const FINISH: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ struct IoThread<'a> {
     shared: &'a PoolShared,
     /// When a worker has become ready: those that are starting share the CPUs.
     last_ready: Option<Moment>,
-    kernel: Option<Stdin>,
+    kernel: Option<ParentWatch>,
     waiting: VecDeque<PackedBatch>,
     workers: Vec<WorkerHandle>,
     printer: Arc<Printer>,
@@ -232,7 +232,7 @@ impl IoThread<'_> {
             vec![(woken.as_fd(), Interest::Read), (self.printer.news(), Interest::Read)];
         if let Some(kernel) = &self.kernel {
             sources.push(Ready::Kernel);
-            files.push((kernel.as_fd(), Interest::HangUp));
+            files.push((kernel.as_fd(), PARENT_ENDS));
         }
         for (place, worker) in self.workers.iter().enumerate() {
             let interest = if worker.outbox.waits_for_room() {

@@ -12,7 +12,7 @@ use crate::backend::remote::packing::Packer;
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::worker_main;
 use crate::error::Error;
-use crate::os::Origin;
+use crate::os::{self, Origin};
 use crate::pool::{Job, Pool, Workers};
 
 /// The processes belong to the pool's I/O thread.
@@ -33,6 +33,7 @@ impl Processes {
                 worker_main::VARIABLE
             )));
         }
+        os::raise_descriptor_limit();
         Processes::launch(n_jobs, Launch::new(n_jobs)?)
     }
 
