@@ -129,11 +129,16 @@ impl Choice {
         }
     }
 
-    /// How many workers `n_jobs` comes to where a call may use so many CPUs.
+    /// How many workers `n_jobs` comes to, where `cpus` tells how many CPUs a call may use: it takes as
+    /// long to find out as to start a thread.
     ///
     /// # Errors
     /// Where `n_jobs` has no meaning.
-    pub(crate) fn effective_n_jobs(&self, n_jobs: i32, cpus: usize) -> Result<usize, Error> {
+    pub(crate) fn effective_n_jobs(
+        &self,
+        n_jobs: i32,
+        cpus: impl FnOnce() -> usize,
+    ) -> Result<usize, Error> {
         let magnitude = n_jobs.unsigned_abs() as usize;
         match (self, n_jobs) {
             (Choice::Own { n_workers }, _) => Ok(*n_workers),
@@ -144,7 +149,7 @@ impl Choice {
             // How many a cluster has changes as its workers come and go.
             (Choice::DaskAt(_), _) => Ok(MAX_WORKERS),
             // joblib/_parallel_backends.py: max(cpu_count() + 1 + n_jobs, 1)
-            _ => Ok((cpus + 1).saturating_sub(magnitude).max(1)),
+            _ => Ok((cpus() + 1).saturating_sub(magnitude).max(1)),
         }
     }
 

@@ -42,6 +42,7 @@ pub(crate) use self::stack::stack_size;
 #[cfg(target_os = "linux")]
 pub(crate) use self::unix::{
     Interest, PIPE_BUF, Stream, block_write_signals, bytes_to_read, close_inherited,
-    ignore_broken_pipes, kill_group, kill_own_group, set_nonblocking, take_stdin, wait, write_to,
+    ignore_broken_pipes, is_readable, kill_group, kill_own_group, set_nonblocking, take_stdin,
+    wait, write_to,
 };
 pub(crate) use self::unix::{default_crash_handlers, exit_now, load_library};

@@ -157,7 +157,7 @@ impl Parallel {
     }
 
     fn n_jobs_at(&self, nesting: &Nesting) -> Result<usize, Error> {
-        self.choice.effective_n_jobs(self.n_jobs, nesting.cpus())
+        self.choice.effective_n_jobs(self.n_jobs, || nesting.cpus())
     }
 
     /// Runs a list of [`delayed`](crate::delayed) calls and gives back their results in the order of

@@ -82,6 +82,8 @@ pub(crate) struct Reply {
 /// What all batches of a call have in common.
 pub(crate) struct CallShared {
     pub(crate) cancelled: AtomicBool,
+    /// The caller's process.
+    pub(crate) pid: u32,
     pub(crate) rules: Rules,
     pub(crate) task_timeout: Option<Duration>,
 }

@@ -89,6 +89,7 @@ impl<'p> Engine<'p> {
         });
         let shared = Arc::new(CallShared {
             cancelled: AtomicBool::new(false),
+            pid: std::process::id(),
             rules: Rules { keep_going: keep_going || options.retries > 0, nesting },
             task_timeout: options.task_timeout,
         });
@@ -210,9 +211,6 @@ impl<'p> Engine<'p> {
         if self.is_stopped() {
             return Ok(());
         }
-        if self.workers.is_elsewhere() {
-            return Err(Error::forked());
-        }
         if let Some(token) = &self.options.cancel_token
             && token.is_cancelled()
         {
@@ -235,7 +233,7 @@ impl<'p> Engine<'p> {
             if let Some(index) = self.retries.next() {
                 if let Some(task) = self.retries.keeper.kept(index) {
                     shared::with_attachments(task.attachments(), || tasks.pull_kept(task))?;
-                    tasks.submit(&mut Some(self.completion(index..index + 1)))?;
+                    self.submit(tasks, index..index + 1)?;
                     self.counts.under_way += 1;
                 }
                 continue;
@@ -251,7 +249,7 @@ impl<'p> Engine<'p> {
             pull(tasks, size.min(room), first, &mut self.retries.keeper)?;
             let sent = tasks.pulled();
             if sent > 0 {
-                tasks.submit(&mut Some(self.completion(first..first + sent)))?;
+                self.submit(tasks, first..first + sent)?;
                 self.count_sent(sent);
             } else if let Some(error) = self.retries.keeper.take_refusal() {
                 self.completion(first..first + 1).failed(error);
@@ -268,8 +266,20 @@ impl<'p> Engine<'p> {
         self.counts.under_way += tasks;
     }
 
+    /// Hands out the batch that has been pulled, of the tasks with these indices.
+    fn submit(&self, tasks: &mut dyn Tasks, indices: Range<usize>) -> Result<(), Error> {
+        self.check_process()?;
+        tasks.submit(&mut Some(self.completion(indices)))
+    }
+
     fn completion(&self, tasks: Range<usize>) -> Completion {
         Completion::new(tasks, self.sender.clone(), Arc::clone(&self.shared))
+    }
+
+    /// Whether the workers are those of this process: the caller's code, which runs where tasks are
+    /// pulled, may have forked. It is a system call, so it is made only where that matters.
+    fn check_process(&self) -> Result<(), Error> {
+        if self.workers.is_elsewhere() { Err(Error::forked()) } else { Ok(()) }
     }
 
     /// Waits for the next event, or until a limit of the call has passed. None where the call is
@@ -280,6 +290,9 @@ impl<'p> Engine<'p> {
         }
         if let Some(event) = spin(|| self.events.try_recv().ok()) {
             return Ok(Some(event));
+        }
+        if !self.is_stopped() {
+            self.check_process()?;
         }
         let limits = [
             ("call_timeout", self.options.call_timeout, self.stopwatch.origin()),

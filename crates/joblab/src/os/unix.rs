@@ -18,22 +18,35 @@ pub(crate) fn wait(
 ) -> io::Result<Vec<bool>> {
     // Rounded up: a wait that ends a moment too early would have to be begun again.
     let milliseconds = most.map_or(-1, |most| most.as_millis() as libc::c_int + 1);
-    let mut list: Vec<libc::pollfd> = files
-        .iter()
-        .map(|(file, interest)| libc::pollfd {
-            fd: file.as_raw_fd(),
-            events: match interest {
-                Interest::Read => libc::POLLIN,
-                Interest::ReadAndWrite => libc::POLLIN | libc::POLLOUT,
-                Interest::Write => libc::POLLOUT,
-                Interest::HangUp => libc::POLLRDHUP,
-            },
-            revents: 0,
-        })
-        .collect();
-    let mut poll = |milliseconds| loop {
-        // SAFETY: `list` holds as many entries as its length says, of files that are open as long
-        // as they are borrowed.
+    let mut list: Vec<libc::pollfd> =
+        files.iter().map(|(file, interest)| entry(*file, *interest)).collect();
+    // An error is something to tell of too.
+    let now = spin(|| Some(poll(&mut list, 0)).filter(|found| !matches!(found, Ok(0))));
+    now.unwrap_or_else(|| poll(&mut list, milliseconds))?;
+    Ok(list.iter().map(|file| file.revents != 0).collect())
+}
+
+/// Whether one of two files can be read now, or its other end is gone.
+pub(crate) fn is_readable(files: [Option<BorrowedFd<'_>>; 2]) -> bool {
+    // poll(2) passes over negative descriptors.
+    let none = libc::pollfd { fd: -1, events: 0, revents: 0 };
+    let mut list = files.map(|file| file.map_or(none, |file| entry(file, Interest::Read)));
+    !matches!(poll(&mut list, 0), Ok(0))
+}
+
+fn entry(file: BorrowedFd<'_>, interest: Interest) -> libc::pollfd {
+    let events = match interest {
+        Interest::Read => libc::POLLIN,
+        Interest::ReadAndWrite => libc::POLLIN | libc::POLLOUT,
+        Interest::Write => libc::POLLOUT,
+        Interest::HangUp => libc::POLLRDHUP,
+    };
+    libc::pollfd { fd: file.as_raw_fd(), events, revents: 0 }
+}
+
+fn poll(list: &mut [libc::pollfd], milliseconds: libc::c_int) -> io::Result<libc::c_int> {
+    loop {
+        // SAFETY: `list` holds as many entries as its length says. Who made them has borrowed the files.
         let found =
             unsafe { libc::poll(list.as_mut_ptr(), list.len() as libc::nfds_t, milliseconds) };
         if found >= 0 {
@@ -43,11 +56,7 @@ pub(crate) fn wait(
         if error.kind() != ErrorKind::Interrupted {
             return Err(error);
         }
-    };
-    // An error is something to tell of too.
-    let now = spin(|| Some(poll(0)).filter(|found| !matches!(found, Ok(0))));
-    now.unwrap_or_else(|| poll(milliseconds))?;
-    Ok(list.iter().map(|file| file.revents != 0).collect())
+    }
 }
 
 /// What [`wait`] waits for.

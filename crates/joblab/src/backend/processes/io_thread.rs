@@ -140,7 +140,8 @@ impl IoThread<'_> {
     fn take_in(&mut self, ready: Ready, woken: &mut UnixStream) {
         match ready {
             Ready::Kernel => end_without_kernel(),
-            Ready::Woken => while woken.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
+            // Should there be more, the next wait tells.
+            Ready::Woken => drop(woken.read(&mut [0; 64])),
             Ready::Printer => self.printer.take_news(),
             Ready::Stdout(place) => self.workers[place].stdout.pass_on(),
             Ready::Stderr(place) => self.workers[place].stderr.pass_on(),

@@ -10,6 +10,7 @@ use crate::backend::remote::socket::Socket;
 use crate::batch::{RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
+use crate::os;
 use crate::shared::Files;
 
 impl WorkerHandle {
@@ -70,8 +71,14 @@ impl WorkerHandle {
         // What the batches printed was written before their answers were. A line that the last one
         // left open goes on with what the next one prints, if that is under way.
         let is_idle = self.batches.len() <= messages.len();
-        self.stdout.catch_up(is_idle);
-        self.stderr.catch_up(is_idle);
+        if os::is_readable([self.stdout.pipe(), self.stderr.pipe()]) {
+            self.stdout.catch_up(false);
+            self.stderr.catch_up(false);
+        }
+        if is_idle {
+            self.stdout.end_line();
+            self.stderr.end_line();
+        }
         for (message, files) in messages {
             let Some(batch) = self.batches.pop_front() else {
                 return Err(self.confused("it answered a batch that it had not been given"));

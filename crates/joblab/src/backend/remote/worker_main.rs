@@ -233,8 +233,11 @@ struct Inlet(Socket);
 
 impl Read for Inlet {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        os::wait(&[(self.0.stream().as_fd(), Interest::Read)], None)?;
-        self.0.read(buffer)
+        let soon = os::spin(|| match self.0.read_now(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            read => Some(read),
+        });
+        soon.unwrap_or_else(|| self.0.read(buffer))
     }
 }
 
