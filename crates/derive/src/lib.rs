@@ -124,16 +124,14 @@ fn copied(tokens: &[TokenTree], name: &Ident) -> TokenStream {
     let mut copy = Vec::new();
     let mut rest = tokens;
     while let [first, after @ ..] = rest {
-        rest = after;
-        if let Some(attribute) =
-            attribute(&[&[first.clone()], &after[..after.len().min(1)]].concat())
-        {
+        if let Some(attribute) = attribute(rest) {
             if is_kept(attribute) {
                 copy.extend([first.clone(), after[0].clone()]);
             }
             rest = &after[1..];
             continue;
         }
+        rest = after;
         copy.push(match first {
             TokenTree::Group(group) => {
                 let inner: Vec<_> = group.stream().into_iter().collect();

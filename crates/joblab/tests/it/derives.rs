@@ -48,7 +48,7 @@ enum Tagged {
 
 fn point() -> Point {
     let inner = Point { x: 0.5, y: None, names: HashMap::new() };
-    let mixed = Colour::Mixed(7, Box::new(Colour::default()));
+    let mixed = Colour::Mixed(7, Box::default());
     let names = HashMap::from([("a".to_owned(), vec![mixed])]);
     Point { x: 1.5, y: Some(Box::new(inner)), names }
 }

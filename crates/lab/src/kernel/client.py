@@ -78,8 +78,12 @@ class Cell:
 
     def settle(self):
         """Takes what comes after the cell's end."""
+        return self.wait(lambda _: False, seconds=0.3)
+
+    def wait(self, until, seconds=20):
+        """Takes what comes after the cell's end, until that has come which is waited for."""
         with contextlib.suppress(Empty):
-            self.read(lambda _: False, seconds=0.3)
+            self.read(until, seconds)
         return self
 
 
@@ -96,6 +100,8 @@ class Kernel:
             # Nothing is built there before the first kernel.
             own["EVCXR_TMPDIR"] = folder / build
         environment = os.environ | {name: str(path) for name, path in own.items()}
+        # Where tests run, people often want backtraces of those.
+        environment.pop("RUST_BACKTRACE", None)
         log = (folder / "log").open("wb")
         self.manager, self.client = start_new_kernel(
             kernel_name="rust",
