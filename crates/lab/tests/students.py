@@ -160,7 +160,7 @@ def mistakes(kernel):
 
 def main(joblab, scenario):
     with tempfile.TemporaryDirectory(prefix="joblab-test-") as folder:
-        kernel = Kernel(joblab, Path(folder), build=None)
+        kernel = Kernel(joblab, Path(folder))
         try:
             {"mistakes": mistakes}[scenario](kernel)
         finally:
