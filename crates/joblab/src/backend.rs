@@ -13,6 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::notebook::backtraces;
 #[cfg(unix)]
 use crate::os::HAS_DASK;
 use crate::pool::{OwnPool, Pool, SharedMemory, Workers};
@@ -158,6 +159,7 @@ impl Choice {
 
     /// Starts the workers, or gets ready to start them.
     pub(crate) fn start(&self, n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
+        backtraces::turn_off();
         match self {
             Choice::Backend(Backend::Sequential) => Ok(Box::new(sequential::Caller)),
             Choice::Backend(Backend::Threading) => Ok(Box::new(threading::Threads::start(n_jobs)?)),
@@ -171,6 +173,7 @@ impl Choice {
     /// The same for workers that share the caller's memory: where the backend's do not, threads,
     /// as joblib's `require="sharedmem"` has it.
     pub(crate) fn start_shared(&self, n_jobs: usize) -> Result<Box<dyn SharedMemory>, Error> {
+        backtraces::turn_off();
         match self {
             Choice::Backend(Backend::Sequential) => Ok(Box::new(sequential::Caller)),
             Choice::Own { .. } => Err(Error::own_sharedmem()),

@@ -69,6 +69,14 @@ pub use crate::{
     tutorial::{find_ids, wait_loop_nogil, wait_loop_withgil, with_gil},
 };
 
+/// serde, and its derives for those who have it from here: types of a notebook's cells travel with
+/// `#[derive(Serialize, Deserialize)]` and no other crate.
+#[doc(no_inline)]
+pub use {
+    joblab_derive::{Deserialize, Serialize},
+    serde::{self, de::Deserialize, ser::Serialize},
+};
+
 #[doc = include_str!("../JOBLIB.md")]
 pub mod joblib {}
 

@@ -32,10 +32,11 @@ const STAGES: &[(&str, &[&str])] = &[
         "tests",
         &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
     ),
-    // Modules of this name compare times, which other tests beside them would disturb.
+    // Modules of this name compare times, which other tests beside them would disturb. All packages,
+    // for cargo would build one alone with other features, and all of its tests anew.
     (
         "costs",
-        &["test", "--package", "joblab", "--", "--include-ignored", "--test-threads=1", COSTS],
+        &["test", "--workspace", "--tests", "--", "--include-ignored", "--test-threads=1", COSTS],
     ),
     // What the loop costs, and that it costs anything, depends on the optimiser.
     ("release", &["test", "--release", "--package", "joblab", "--lib"]),
@@ -126,9 +127,10 @@ impl Stages {
     }
 }
 
-/// How the stages ended that did not pass.
+/// What the stages took, and how those ended that did not pass.
 #[derive(Default)]
 struct Report {
+    took: Vec<(&'static str, f64)>,
     failed: Vec<&'static str>,
     skipped: Vec<String>,
 }
@@ -151,11 +153,16 @@ impl Report {
                 "SKIPPED"
             }
         };
-        eprintln!("{verdict:<6} {name}  {:.1} s", started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!("{verdict:<6} {name}  {seconds:.1} s");
+        self.took.push((name, seconds));
     }
 
     /// The last lines are what people read.
     fn end(self) -> ExitCode {
+        let took: Vec<_> =
+            self.took.iter().map(|(name, seconds)| format!("{name} {seconds:.0}")).collect();
+        eprintln!("cargo lab test: seconds: {}", took.join(", "));
         for what in self.skipped {
             eprintln!("cargo lab test: SKIPPED: {what}");
         }

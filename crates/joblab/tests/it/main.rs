@@ -5,6 +5,7 @@ mod built;
 mod conformance;
 #[cfg(target_os = "linux")]
 mod dask;
+mod derives;
 #[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(unix)]

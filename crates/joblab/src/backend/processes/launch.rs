@@ -82,8 +82,6 @@ impl Launch {
                 Image::of_address(worker_main::entry_address()).map_err(io::Error::other)?;
             let line = facts::load_and_run([&image.path, &image.name], worker_main::ENTRY);
             (&ours).write_all(line.map_err(io::Error::other)?.as_bytes())?;
-            // evcxr asks for backtraces, and those of several workers would hide the panics' words.
-            command.env("RUST_BACKTRACE", "0");
         } else {
             command.env(worker_main::VARIABLE, "1");
         }
