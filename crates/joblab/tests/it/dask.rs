@@ -6,6 +6,7 @@ mod costs;
 mod faults;
 mod memory;
 mod network;
+mod others;
 
 use std::collections::BTreeSet;
 use std::fs;

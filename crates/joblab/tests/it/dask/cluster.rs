@@ -81,6 +81,11 @@ impl Cluster {
         self.processes.push(child.unwrap());
     }
 
+    /// Starts one of those anew that were there before.
+    pub(super) fn add_again(&mut self, name: &str, arguments: &[&str]) {
+        self.add(name, python(), "127.0.0.1", arguments);
+    }
+
     fn try_address(&self) -> Option<String> {
         let text = fs::read_to_string(self.folder.join("address.json")).ok()?;
         let (_, rest) = text.split_once("\"address\": \"")?;

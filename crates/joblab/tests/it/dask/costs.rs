@@ -109,8 +109,8 @@ fn of_a_hundred_thousand_tasks_few_are_under_way() {
         assert!((0..).zip(&run.results).all(|(n, square)| *square == n * n));
         assert_eq!(run.results.len(), TASKS);
         println!("{TASKS} tasks took {}; {ahead} were under way; {first} to {most} kB", run.timing);
-        // Two batches for each worker: `Pool::look_ahead`.
-        assert!(ahead <= 2 * 2 * 100 + 100, "{ahead} tasks were under way");
+        // Two batches for each worker, or for as many as an adaptive cluster may have soon.
+        assert!(ahead <= 2 * 16 * 100 + 100, "{ahead} tasks were under way");
         assert!(most < first + 50_000, "the bridge grew from {first} to {most} kB");
     });
     if let Some(output) = output {
