@@ -55,7 +55,9 @@ pub enum Backend {
     /// It needs a Python (3.10 or later) with the package `distributed` (2024.1 or later):
     /// `$JOBLAB_PYTHON`, or else the first of that of `$VIRTUAL_ENV`, that of `$CONDA_PREFIX`, and
     /// `python3`. The cluster's Pythons may be others, as old as that at most, which is checked before
-    /// anything is put there. Dask's configuration, its limits and its security settings apply.
+    /// anything is put there. Dask's configuration, its limits and its security settings apply. What that
+    /// has under `joblab` goes to each `Client.map`, as `DASK_JOBLAB__RESOURCES="{'GPU': 1}"` in the
+    /// environment, or `workers` and `priority`.
     ///
     /// What the scheduler and the workers are given goes when the pool does, or this program, however it
     /// ends. Tasks go to other workers where one cannot run the program. A task that makes such a call

@@ -15,6 +15,7 @@ ROOM = 0  # Not a frame: an answer has made room for a task.
 # A task: no code of ours but in the plugin that the worker has. Where it has none, KeyError(pool).
 RUN = "__import__('distributed').get_worker().plugins[pool].run(*job, copies[:of_state], copies[of_state:])"
 OLDEST = {"python": (3, 10), "distributed": (2024, 1)}
+LONGEST_DELAY = 0.02  # For others to come along, in seconds.
 ATTEMPTS = 4  # How often a task is handed over that workers could not begin.
 
 
@@ -47,13 +48,12 @@ def without_debug(elf):
     return bytes(kept)
 
 
-def too_old(who, versions):
+def too_old(who, packages):
     """What is older than it may be, in words."""
     for name, least in OLDEST.items():
-        found = (versions.get("host") or {}).get("python") if name == "python" else None
-        found = found or (versions.get("packages") or {}).get(name) or ""
+        found = (packages or {}).get(name) or ""
         numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
-        if numbers and numbers < least:
+        if () < numbers < least:
             least = ".".join(map(str, least))
             return f"{who} has {name} {found}, and Backend::Dask needs {least} or later"
     return None
@@ -80,11 +80,11 @@ class Bridge:
 
     def compare_versions(self):
         """Before anything of ours is on machines that others use too."""
-        versions = self.ask(self.client.get_versions)
-        if versions:
-            machines = [("the scheduler", versions["scheduler"])]
-            machines += [(f"Dask worker {at}", of) for at, of in versions["workers"].items()]
-            if refused := next(filter(None, itertools.starmap(too_old, machines)), None):
+        versions = self.ask(self.client.get_versions) or {"scheduler": {}, "workers": {}}
+        machines = {"the scheduler": versions["scheduler"]}
+        machines |= {f"Dask worker {at}": of for at, of in versions["workers"].items()}
+        for who, of in machines.items():
+            if of and (refused := too_old(who, of["packages"])):
                 raise Refused(refused)
 
     def ask(self, call, *arguments, **options):
@@ -161,53 +161,40 @@ class Bridge:
         room = self.n_jobs - len(self.jobs) if self.n_jobs < self.threads else len(self.waiting)
         jobs = [self.waiting.popleft() for _ in range(min(max(room, 0), len(self.waiting)))]
         if jobs and self.client.status == "closed":
-            self.refuse(f"the connection to the scheduler was lost ({self.client.status})")
-        if jobs:
-            self.say_that_it_waits()
-        for shared, alike in itertools.groupby(jobs, lambda job: job.shared):
-            alike = list(alike)
-            try:
-                copies = [self.copy_of(*memory) for memory in shared]
-            except FileNotFoundError:
-                # Its owner is gone: the call was given up, and its tasks will be.
-                continue
-            given = [
-                {
-                    "pool": self.pool,
-                    "job": (job.number, self.n_images, job.needs_state, job.limit, job.batch),
-                    "of_state": job.of_state,
-                    "copies": copies,
-                }
-                for job in alike
-            ]
-            elsewhere = {}
-            if self.unfit:
-                fit = self.fit()
-                elsewhere = {"workers": fit or None, "allow_other_workers": bool(fit)}
-            futures = self.client.map(
-                functools.partial(eval, RUN),
-                given,
-                key=[(self.pool, job.number, job.attempts) for job in alike],
-                pure=False,
-                **elsewhere,
-            )
-            for job, future in zip(alike, futures):
-                job.future, self.jobs[job.number] = future, job
-            self.under_way.update(futures)
-            self.news.set()
+            self.refuse("the connection to the scheduler was lost")
+        given = {}
+        for job in jobs:
+            # Where the owner of its memory is gone, the call was given up, and its tasks will be.
+            with contextlib.suppress(FileNotFoundError):
+                copies = [self.copy_of(*memory) for memory in job.shared]
+                run = (job.number, self.n_images, job.needs_state, job.limit, job.batch)
+                given[job] = {"pool": self.pool, "job": run, "of_state": job.of_state, "copies": copies}
+        if not given:
+            return
+        if waits := os.environ.get("JOBLAB_WAITS"):
+            # A task of Dask's does, which says so to its Dask worker: workers.py.
+            with contextlib.suppress(OSError):
+                pipe = os.open(waits, os.O_WRONLY | os.O_NONBLOCK)
+                os.write(pipe, b".")
+                os.close(pipe)
+        # Not where it cannot run, if it can elsewhere.
+        fit = self.fit() if self.unfit else []
+        options = {"workers": fit, "allow_other_workers": True} if fit else {}
+        futures = self.client.map(
+            functools.partial(eval, RUN),
+            list(given.values()),
+            key=[(self.pool, job.number, job.attempts) for job in given],
+            pure=False,
+            # Such as `resources`, `workers` and `priority`.
+            **options | dask.config.get("joblab", {}),
+        )
+        for job, future in zip(given, futures):
+            job.future, self.jobs[job.number] = future, job
+        self.under_way.update(futures)
+        self.news.set()
 
     def fit(self):
         return [worker for worker in self.client.nthreads() if worker not in self.unfit]
-
-    def say_that_it_waits(self):
-        """To the Dask worker, where the task is one of Dask's itself: workers.py."""
-        if says := os.environ.get("JOBLAB_WAITS"):
-            pipe, inode = map(int, says.split(","))
-            try:
-                if os.fstat(pipe).st_ino == inode:
-                    os.write(pipe, b".")
-            except OSError:
-                pass
 
     def cancel(self, numbers):
         self.waiting = collections.deque(job for job in self.waiting if job.number not in numbers)
@@ -220,9 +207,14 @@ class Bridge:
             self.news.wait()
             self.news.clear()
             for batch in self.under_way.batches():
-                jobs = (self.jobs.get(future.key[1]) for future in batch)
-                pairs = zip(jobs, batch)
-                self.answer([job for job, future in pairs if job and job.future is future])
+                # To fetch many takes about as long as to fetch one: where many are under way, some of
+                # those that end next come with it.
+                last = time.monotonic() + LONGEST_DELAY
+                while len(batch) < len(self.jobs) // 8 and time.monotonic() < last:
+                    time.sleep(LONGEST_DELAY / 10)
+                    batch += self.under_way.next_batch(block=False)
+                jobs = {future: self.jobs.get(future.key[1]) for future in batch}
+                self.answer([job for future, job in jobs.items() if job and job.future is future])
 
     def answer(self, jobs):
         try:
@@ -236,16 +228,17 @@ class Bridge:
         for job in jobs:
             if self.jobs.pop(job.number, None) is None:
                 continue
-            if reply := results[job] if job in results else self.reply_of(job):
+            if reply := results.get(job) or self.reply_of(job):
                 replies.append((struct.pack("<Q", job.number), reply))
         self.send(REPLY, *replies)
-        self.frames.put((ROOM, b""))
+        if self.waiting:
+            self.frames.put((ROOM, b""))
 
     def reply_of(self, job):
         """What came of a task that may have failed; None where it is handed over again."""
         try:
             if job.future.status != "cancelled":
-                return job.future.result()
+                return job.future.result() or self.again(job, answer(LOST, b"it was stopped"))
         except KilledWorker as error:
             worker = error.last_worker.address
             words = worker
@@ -260,38 +253,42 @@ class Bridge:
             if error.args == (self.pool,):
                 # The scheduler is another one, or the worker was not told yet.
                 self.frames.put((HELLO, b""))
-                return None if self.again(job, job.attempts) else reply
+                return self.again(job, reply, job.attempts)
             if reply[:8] != answer(NO_FUNCTION)[:8]:
                 return reply
             self.unfit.add(error.worker)
-            return None if self.fit() and self.again(job) else reply
+            return self.again(job, reply) if self.fit() else reply
         if self.client.status != "running":
             self.refuse("the connection to the scheduler was lost; make a new Parallel when it is up")
-        is_lost = any(self.copies[number].status != "finished" for number, _, _ in job.shared)
-        if is_lost and self.again(job):
-            return None
         words = "somebody cancelled it, or restarted the cluster's workers; run the call again"
-        return answer(LOST, words.encode())
+        reply = answer(LOST, words.encode())
+        is_lost = any(self.copies[number].status != "finished" for number, _, _ in job.shared)
+        return self.again(job, reply) if is_lost else reply
 
-    def again(self, job, after=0):
+    def again(self, job, reply, after=0):
+        """Has it handed over again, or gives its reply where that was tried often enough."""
         job.attempts += 1
-        if job.attempts < ATTEMPTS:
-            threading.Timer(after, self.frames.put, [(JOB, job)]).start()
-        return job.attempts < ATTEMPTS
+        if job.attempts == ATTEMPTS:
+            return reply
+        threading.Timer(after, self.frames.put, [(JOB, job)]).start()
+        return None
 
     def work(self):
         """Does what the crate asks for, until there is an end of it."""
         while True:
             kind, body = self.frames.get()
+            last = time.monotonic() + LONGEST_DELAY
             while kind == JOB:
                 self.waiting.append(body if isinstance(body, Job) else Job(body))
-                if self.frames.empty():
+                # The same with those that come next, where the workers have enough to do.
+                left = last - time.monotonic() if len(self.jobs) > 4 * self.threads else 0
+                try:
+                    kind, body = self.frames.get(timeout=max(left, 0))
+                except queue.Empty:
                     break
-                kind, body = self.frames.get()
             if kind == HELLO:
                 self.join()
-            self.submit()
-            if kind == IMAGE:
+            elif kind == IMAGE:
                 self.ship_image(body)
             elif kind == STATE:
                 self.ship("state", "state", body)
@@ -302,12 +299,12 @@ class Bridge:
                     self.copies.pop(number, None)
             elif kind is None:
                 return
+            self.submit()
 
 
 def connect(address, n_local):
     """A client, and the cluster that was started for it."""
-    here = {"packages": {"distributed": distributed.__version__}}
-    if refused := too_old(sys.executable, here):
+    if refused := too_old(sys.executable, {"distributed": distributed.__version__}):
         raise Refused(refused)
     address = address or dask.config.get("scheduler-address", None)
     if address and os.path.isfile(address):
@@ -348,8 +345,8 @@ def main(address, n_local, n_jobs, entry, n_images):
             time.sleep(0.5)
         end()
 
-    threading.Thread(target=read, daemon=True).start()
-    threading.Thread(target=watch, args=[os.getppid()], daemon=True).start()
+    start(read)
+    start(watch, os.getppid())
     try:
         client, cluster = connect(address, int(n_local))
         n_jobs = int(n_local if cluster else n_jobs)
@@ -362,7 +359,7 @@ def main(address, n_local, n_jobs, entry, n_images):
         out.write(frame(REFUSED, words.encode()))
         out.flush()
         os._exit(1)
-    threading.Thread(target=bridge.answer_all, daemon=True).start()
+    start(bridge.answer_all)
     try:
         bridge.work()
     except Exception as error:

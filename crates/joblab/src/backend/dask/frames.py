@@ -57,22 +57,11 @@ def clock():
 class Travels:
     """What goes to other machines with the source of its class."""
 
-    def given(self):
-        return dict(self.__dict__)
-
-    def take(self, state):
-        self.__dict__.update(state)
-
     def __reduce__(self):
-        kind, name = type(self).__name__, "joblab"
-        space = {"source": source, "kind": kind, "state": self.given(), "__name__": name}
-        return eval, ("exec(source) or revive()", space)
+        made = f"exec(source) or object.__new__({type(self).__name__})"
+        return eval, (made, {"source": source, "__name__": "joblab"}), self.given()
 
-
-def revive():
-    """Makes anew what `Travels` has written, in a namespace that has nothing else."""
-    revived = object.__new__(globals()[kind])
-    revived.take(globals().pop("state"))
-    return revived
+    def given(self):
+        return self.__dict__
 
 

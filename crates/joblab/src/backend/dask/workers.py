@@ -37,17 +37,11 @@ class Host(Travels, SchedulerPlugin):
     async def start(self, scheduler):
         self.tell(scheduler)
 
-    def tell(self, scheduler, without=None):
-        workers = scheduler.workers.items()
-        threads = sum(state.nthreads for address, state in workers if address != without)
+    def tell(self, scheduler, *_, **__):
         # What the scheduler keeps of a client's events goes with the client.
-        scheduler.log_event(self.client, {"joblab-threads": threads})
+        scheduler.log_event(self.client, {"joblab-threads": scheduler.total_nthreads})
 
-    def add_worker(self, scheduler, worker):
-        self.tell(scheduler)
-
-    def remove_worker(self, scheduler, worker, **_):
-        self.tell(scheduler, without=worker)
+    add_worker = remove_worker = tell
 
     def remove_client(self, scheduler, client):
         if client != self.client:
@@ -110,7 +104,7 @@ class Copy(Travels):
         self.size = size
         self.descriptor = os.open(path, os.O_RDONLY)
 
-    def take(self, state):
+    def __setstate__(self, state):
         self.size, self.descriptor = len(state["data"]), os.memfd_create("joblab")
         with open(self.descriptor, "wb", closefd=False) as file:
             file.write(state["data"])
@@ -173,43 +167,50 @@ class Pool(Travels, WorkerPlugin):
             raise CannotRun(asset.error)
         return asset
 
-    def answer(self, verdict, rest=b"", process=None):
-        return answer(verdict, rest, process.pid if process else 0, self.ahead, self.label)
+    def answer(self, verdict, rest=b"", pid=0):
+        return answer(verdict, rest, pid, self.ahead, self.label)
 
     def run(self, job, n_images, needs_state, *rest):
         """The answer; where there is none, an exception has the words for Dask and those for us."""
         needed = [*range(n_images), *["state"][: int(needs_state)]]
         if any(f"{self.name}-{what}" not in self.worker.plugins for what in needed):
             raise KeyError(self.name)
-        process, reply, failure = None, None, DIED
+        process = None
         try:
             try:
                 process = self.idle.pop()
             except IndexError:
                 process = Process(self)
             self.running[job] = process
-            reply = process.call(n_images, needs_state, *rest)
+            reply, verdict = process.call(n_images, needs_state, *rest), DONE
         except TimeoutError:
-            failure = LATE
+            verdict = LATE
         except (CannotRun, OSError) as error:
-            if isinstance(error, CannotRun) or not process:
-                failure, reason = NO_FUNCTION, str(error)
+            is_unfit = isinstance(error, CannotRun) or not process
+            verdict, reason = NO_FUNCTION if is_unfit else DIED, str(error)
         with self.lock:
             self.running.pop(job, None)
         # From here on nobody stops it.
-        if process and (reply or failure == NO_FUNCTION) and not process.is_stopped:
+        if process and process.is_stopped:
+            # Nobody wants it. Dask would keep an exception, and with it the copies, for its collector.
+            process.end()
+            return None
+        if process and verdict in (DONE, NO_FUNCTION):
             self.idle.append(process)
-            if reply:
-                return reply
-        if failure == NO_FUNCTION:
+        if verdict == DONE:
+            return reply
+        if verdict == NO_FUNCTION:
             kind = " ".join([platform.machine(), *platform.libc_ver()]).strip()
             words = f"Dask worker {self.label} ({kind}): {reason}"
-            raise self.failed(words, self.answer(NO_FUNCTION, words.encode(), process))
-        status = process.end()
-        words = f"process {process.pid} ended with wait status {status}"
-        raise self.failed(words, self.answer(failure, struct.pack("<q", status), process))
+            said = self.answer(verdict, words.encode())
+        else:
+            status = process.end()
+            words = f"process {process.pid} ended with wait status {status}"
+            said = self.answer(verdict, struct.pack("<q", status), process.pid)
+        raise self.failed(words, said)
 
     def failed(self, words, answer):
+        # No name in the frame that it is raised from: they would hold each other, and the copies.
         error = ChildProcessError(words)
         error.joblab, error.worker = answer, self.worker.address
         return error
@@ -224,12 +225,13 @@ class Process:
         if program.machine != platform.machine():
             raise CannotRun(f"the program is built for {program.machine}")
         # A task that waits for tasks of its own says so here: bridge.py.
-        self.waits, says = os.pipe()
-        os.set_blocking(self.waits, False)
-        environment = dict(os.environ, JOBLAB_PROCESS_NAME=f"DaskWorker-{pool.label}")
-        # Which pipe it is: a process further down may have another file of that number.
-        environment["JOBLAB_WAITS"] = f"{says},{os.fstat(says).st_ino}"
-        environment.setdefault("JOBLAB_PYTHON", sys.executable)
+        self.waits, self.says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        environment = {
+            "JOBLAB_PYTHON": sys.executable,
+            **os.environ,
+            "JOBLAB_PROCESS_NAME": f"DaskWorker-{pool.label}",
+            "JOBLAB_WAITS": f"/proc/{os.getpid()}/fd/{self.says}",
+        }
         if pool.entry:
             command = [sys.executable, "-I", "-S", "-c", HOST, program.path, pool.entry]
             folders = [pool.asset(1).folder, os.environ.get("LD_LIBRARY_PATH")]
@@ -238,6 +240,7 @@ class Process:
             command = [program.path]
             environment["JOBLAB_WORKER"] = "1"
         self.socket, theirs = socket.socketpair()
+        self.file = self.socket.makefile("rb")
         try:
             self.child = subprocess.Popen(
                 command,
@@ -245,36 +248,28 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
-                pass_fds=[says],
                 # Its own children end with it.
                 start_new_session=True,
             )
         except OSError:
-            os.close(self.waits)
-            self.socket.close()
+            self.close()
             raise
         finally:
             theirs.close()
-            os.close(says)
-        self.pid, self.last_words = self.child.pid, b""
-        self.has_ended = threading.Event()
-        threading.Thread(target=self.watch, daemon=True).start()
-        threading.Thread(target=self.drain, args=(self.child.stdout, 1), daemon=True).start()
-        self.drained = threading.Thread(
-            target=self.drain, args=(self.child.stderr, 2), daemon=True
-        )
-        self.drained.start()
-        self.file = self.socket.makefile("rb")
+        self.pid, self.last_words, self.has_ended = self.child.pid, b"", threading.Event()
+        start(self.watch)
+        start(self.drain, self.child.stdout, 1)
+        drained = start(self.drain, self.child.stderr, 2)
         if read_frame(self.file) is None:
             self.end()
-            self.drained.join(1)
+            drained.join(1)
             words = self.last_words.decode(errors="replace").strip()
             raise CannotRun(f"the program ended before it was ready: {words}")
 
     def watch(self):
         """Has whoever reads find the end of it, though others that a task started hold the socket open."""
+        # Its number, and that of its group, stay its own until `end`.
         with contextlib.suppress(OSError):
-            # Its number, and that of its group, stay its own until `end`.
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         self.has_ended.set()
         with contextlib.suppress(OSError):
@@ -283,20 +278,21 @@ class Process:
     def drain(self, pipe, to):
         """Passes on what is printed, as long as it is printed, and keeps the end of it."""
         with pipe:
-            for line in iter(functools.partial(pipe.readline, LONGEST), b""):
+            while line := pipe.readline(LONGEST):
                 if to == 2:
                     self.last_words = (self.last_words + line)[-1000:]
-                try:
+                # Somebody may have stopped to read it.
+                with contextlib.suppress(OSError):
                     while line:
                         line = line[os.write(to, line) :]
-                except OSError:  # Nobody reads it any more.
-                    pass
 
     def call(self, n_images, needs_state, limit, batch, of_state, of_batch):
         self.socket.settimeout(limit)
         while self.images < n_images:
-            path = b"" if self.images == 0 and not self.pool.entry else self.path_of(self.images)
-            self.socket.sendall(frame(IMAGE, path))
+            is_program = self.images == 0 and not self.pool.entry
+            # The file has no identity here that the crate's process could know.
+            path = b"\0" + os.fsencode(self.pool.asset(self.images).path)
+            self.socket.sendall(frame(IMAGE, b"" if is_program else path))
             self.images += 1
         if needs_state and not self.has_state:
             # A worker that could not keep it says so here, before anything is sent.
@@ -317,19 +313,17 @@ class Process:
         """Waits for the reply. A task that waits itself does not hold the Dask worker's thread."""
         until = limit and time.monotonic() + limit
         # Not select(2), which knows no large numbers.
-        files, waits = select.poll(), self.waits
-        for file in (self.socket, waits):
-            files.register(file, select.POLLIN)
+        files = select.poll()
+        files.register(self.socket, select.POLLIN)
+        files.register(self.waits, select.POLLIN)
         while True:
-            left = until and max(until - time.monotonic(), 0) * 1000
-            ready = [file for file, _ in files.poll(left)]
+            ready = files.poll(until and max(until - time.monotonic(), 0) * 1000)
             if not ready:
                 raise TimeoutError
-            if ready != [waits]:
+            if any(file == self.socket.fileno() for file, _ in ready):
                 return
-            files.unregister(waits)
-            if os.read(waits, LONGEST):
-                secede()
+            files.unregister(self.waits)
+            secede()
 
     def read_reply(self):
         begun, has_files = read_header(self.file), False
@@ -343,15 +337,15 @@ class Process:
         verdict = begun and self.file.read(8)
         if not begun or len(verdict) < 8:
             raise ConnectionError
-        length = begun[1]
+        length = begun[1] - 16
         if verdict[0] == NO_FUNCTION:
-            raise CannotRun(self.file.read(length - 8).decode(errors="replace"))
+            raise CannotRun(self.file.read(length + 8).decode(errors="replace"))
         self.file.read(8)
-        head = self.pool.answer(DONE, process=self)
+        head = self.pool.answer(DONE, pid=self.pid)
         # Large results are in memory once.
-        reply = bytearray(len(head) + length - 16)
+        reply = bytearray(len(head) + length)
         reply[: len(head)] = head
-        if self.file.readinto(memoryview(reply)[len(head) :]) < length - 16:
+        if self.file.readinto(memoryview(reply)[len(head) :]) < length:
             raise ConnectionError
         return reply
 
@@ -363,10 +357,6 @@ class Process:
             # The files go with the first byte.
             sent = socket.send_fds(self.socket, [counted], some)
             self.socket.sendall(counted[sent:])
-
-    def path_of(self, image):
-        # The file has no identity here that the crate's process could know.
-        return b"\0" + os.fsencode(self.pool.asset(image).path)
 
     def finish(self):
         """Has it drop its state, if it has one, and end."""
@@ -383,10 +373,8 @@ class Process:
         self.kill()
 
     def kill(self):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def end(self):
         """Makes sure that it has ended, with its children; the status as wait(2) has it."""
@@ -394,9 +382,19 @@ class Process:
         if self.child.returncode is None:
             self.kill()
         code = self.child.wait()
+        self.close()
+        return -code if code < 0 else code << 8
+
+    def close(self):
         # Not left to Python's collector: Python 3.11 may hang where that closes files while Dask's
         # profiler looks at the threads.
-        self.file.close()
-        self.socket.close()
-        os.close(self.waits)
-        return -code if code < 0 else code << 8
+        for file in (self.file, self.socket):
+            file.close()
+        for file in (self.waits, self.says):
+            os.close(file)
+
+
+def start(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
+    thread.start()
+    return thread
