@@ -114,6 +114,15 @@ impl Cluster {
     }
 }
 
+/// Has a Python with a client of the cluster's run this, and gives what it prints.
+pub(super) fn ask(mut python: Command, address: &str, code: &str) -> String {
+    let program =
+        format!("import sys\nfrom distributed import Client\nclient = Client(sys.argv[1])\n{code}");
+    let output = python.args(["-c", &program, address]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Waits until the cluster has so many threads.
 pub(super) fn wait_for(parallel: &Parallel, threads: usize) {
     eventually("all workers are there", || {

@@ -8,32 +8,13 @@ use std::time::{Duration, Instant};
 
 use joblab::{Backend, Parallel, SharedSlice};
 
-use super::cluster::{Cluster, python, wait_for};
+use super::cluster::{Cluster, ask, python, wait_for};
 use super::{dask_worker, square, workers};
 use crate::system::{
     alone, eventually, in_a_process_of_its_own, is_alone, is_running, kill, kilobytes,
 };
 
 const ADDRESS: &str = "JOBLAB_TEST_ADDRESS";
-
-/// Runs Python with a client of the cluster's, and gives what it prints.
-fn ask(address: &str, code: &str) -> String {
-    let program =
-        format!("import sys\nfrom distributed import Client\nclient = Client(sys.argv[1])\n{code}");
-    let output = python().args(["-c", &program, address]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// How many things with our name the scheduler and the workers have.
-const LEFT: &str = "
-def on(it):
-    import sys
-    names = [*it.plugins, *getattr(it, 'worker_plugins', []), *sys.modules]
-    return len([name for name in names if 'joblab' in str(name)])
-left = client.run_on_scheduler(lambda dask_scheduler: on(dask_scheduler))
-print(left + sum(client.run(lambda dask_worker: on(dask_worker)).values()))
-";
 
 /// A task that this program's other self runs at a given cluster.
 fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
@@ -42,39 +23,6 @@ fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
     let output = command.output().unwrap();
     let both = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&both).into_owned()
-}
-
-#[test]
-#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn a_cluster_of_another_python_works_and_nothing_of_ours_is_left_there() {
-    let Some(other) = std::env::var_os("JOBLAB_OTHER_PYTHON") else {
-        println!("SKIPPED: JOBLAB_OTHER_PYTHON names no second Python with Dask");
-        return;
-    };
-    let other = || Command::new(&other);
-    let mut cluster = Cluster::new("pythons");
-    cluster.add_scheduler(other(), "127.0.0.1", &[]);
-    for name in ["w0", "w1"] {
-        cluster.add_worker_at(name, other(), "127.0.0.1", &["--nthreads", "1"]);
-    }
-    cluster.wait_for(2);
-    let parallel = cluster.parallel(-1);
-    let data = SharedSlice::from_vec(vec![2_u64; 1000]).unwrap();
-    let sum = |data: SharedSlice<u64>| data.iter().sum::<u64>();
-    assert_eq!(parallel.map(sum, vec![data; 8]).unwrap().results, [2000; 8]);
-    drop(parallel);
-    let address = cluster.address();
-    // Asked in the cluster's own words: bytecode of ours would be of another version.
-    let program =
-        format!("import sys\nfrom distributed import Client\nclient = Client(sys.argv[1])\n{LEFT}");
-    eventually("the cluster is as it was", || {
-        let output = other().args(["-c", &program, &address]).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).trim() == "0"
-    });
-    for worker in ["w0", "w1"] {
-        let log = fs::read_to_string(cluster.folder.join(worker).join("log")).unwrap();
-        assert!(!log.contains("Restarting") && !log.contains("Traceback"), "{log}");
-    }
 }
 
 #[test]
@@ -203,7 +151,7 @@ fn a_cluster_that_was_restarted_meanwhile_is_told_again() {
         assert_eq!(parallel.map(square, 0..3).unwrap().results, [0, 1, 4]);
     };
     works();
-    ask(&address, "client.restart()");
+    ask(python(), &address, "client.restart()");
     works();
     for process in &mut cluster.processes {
         process.kill().unwrap();
@@ -443,4 +391,28 @@ fn a_worker_that_its_nanny_ends_for_its_memory_is_said_to_be_so() {
     let error = cluster.parallel(-1).map(|n: usize| vec![7_u8; n << 20], [700]).unwrap_err();
     assert!(error.is_worker_death(), "{error}");
     assert!(error.to_string().contains("its nanny ended it: it held"), "{error}");
+}
+
+#[test]
+#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
+fn resources_and_priorities_are_those_of_dasks_configuration() {
+    const TEST: &str = "dask::others::resources_and_priorities_are_those_of_dasks_configuration";
+    if is_alone() {
+        let address = std::env::var(ADDRESS).unwrap();
+        let parallel = Parallel::new(-1).backend(Backend::Dask).scheduler(address);
+        wait_for(&parallel, 2);
+        let run = parallel.map(dask_worker, [50; 12]).unwrap();
+        println!("\nworkers {:?}", workers(&run.tasks));
+        return;
+    }
+    let mut cluster = Cluster::new("resources");
+    cluster.add_scheduler(python(), "127.0.0.1", &[]);
+    cluster.add_worker("w0", 1);
+    let arguments = ["--nthreads", "1", "--resources", "GPU=1"];
+    cluster.add_worker_at("gpu", python(), "127.0.0.1", &arguments);
+    let said = said(TEST, |command| {
+        command.env(ADDRESS, cluster.address());
+        command.env("DASK_JOBLAB__RESOURCES", "{'GPU': 1}").env("DASK_JOBLAB__PRIORITY", "10");
+    });
+    assert!(said.contains("workers {\"gpu\"}"), "{said}");
 }
