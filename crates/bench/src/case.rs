@@ -26,10 +26,16 @@ pub(crate) enum Work {
     Death { n_jobs: usize },
     /// What the processes of a warm pool take while they wait.
     Memory { n_jobs: usize },
-    /// A notebook cell that adds two numbers, in a kernel that is set up.
-    Cell,
-    /// From the set-up cell of a new kernel to the first figure of a parallel run.
-    FirstFigure,
+    /// A new kernel, until it answers.
+    KernelReady,
+    /// The set-up cell of a new kernel.
+    SetUpCell,
+    /// A new kernel, until its first run is shown.
+    FirstRun,
+    /// A cell with a new function, for four empty tasks on a warm pool.
+    NewFunction { workers: Workers },
+    /// A cell that ends in a run, so that it is shown.
+    ShownRun,
     /// The case is over: pools may end.
     Close,
 }
@@ -246,18 +252,31 @@ pub(crate) fn all(cpus: usize) -> Vec<Case> {
                 PROCESSES,
             )
         },
-        case("cell", "a notebook cell that adds two numbers", Work::Cell, who::EVCXR, &[])
-            .at_most(Floor::Times(1.5)),
-        case(
-            "first-figure",
-            "from a new kernel's set-up cell to the first figure",
-            Work::FirstFigure,
-            who::EVCXR,
-            &[],
-        )
-        .at_most(Floor::Times(1.5)),
     ]);
+    cases.extend(notebook());
     cases
+}
+
+/// What people wait for in a notebook: beside evcxr with rayon and a library that draws, and beside the
+/// tutorial's own program.
+fn notebook() -> Vec<Case> {
+    let cell =
+        |name: &str, title: &str, work| case(name, title, work, who::EVCXR, &[who::IPYKERNEL]);
+    let new = |workers| Work::NewFunction { workers };
+    vec![
+        cell("kernel-ready", "a kernel's start, until it answers", Work::KernelReady)
+            .at_most(Floor::Times(1.1)),
+        cell("set-up-cell", "the set-up cell, second kernel and later", Work::SetUpCell)
+            .at_most(Floor::Absolute(2.0)),
+        cell("first-run", "a kernel's start, until its first run is shown", Work::FirstRun)
+            .at_most(Floor::Times(0.55)),
+        cell("cell-threads", "a cell with a new function, threads", new(Workers::Threads))
+            .at_most(Floor::Times(1.0)),
+        // rayon's is the one on threads: it has no processes.
+        cell("cell-processes", "a cell with a new function, processes", new(Workers::Processes))
+            .at_most(Floor::Times(1.0)),
+        case("cell-shown", "a cell that ends in a run, shown", Work::ShownRun, who::EVCXR, &[]),
+    ]
 }
 
 /// From 1 to twice the number of CPUs: all of the first four, then by doubling.

@@ -66,7 +66,7 @@ impl Participants {
             who::PROCSPAWN => {
                 return Err(anyhow!("build with --features measure"));
             }
-            who::EVCXR => Box::new(scripts::kernel(who::EVCXR)?),
+            who::EVCXR | who::IPYKERNEL => Box::new(scripts::kernel(name)?),
             name if who::MACHINE.contains(&name) => Box::new(self.tools.start(name)?),
             name => Box::new(scripts::peer(name, &self.tools.library)?),
         })

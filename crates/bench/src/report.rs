@@ -26,7 +26,11 @@ const HEADLINES: &[&str] = &[
     "shared-1GB",
     "skewed-processes",
     "death",
-    "first-figure",
+    "set-up-cell",
+    "first-run",
+    "cell-threads",
+    "cell-processes",
+    "cell-shown",
 ];
 
 /// A number with three digits, in the unit in which it reads best.
@@ -157,6 +161,9 @@ fn rows(results: &Results) -> String {
     for row in &results.rows {
         if row.loses() || HEADLINES.contains(&row.case.as_str()) {
             let best = match row.best_peer() {
+                Some(_) if row.reference == who::EVCXR => {
+                    format!("{}; {}", against(row), best_peer(row))
+                }
                 Some(_) => best_peer(row),
                 None => row.of(&row.reference).map_or("-".to_owned(), |it| {
                     format!("{}: {}", it.who, quantity(it.median, row.unit))

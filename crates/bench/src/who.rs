@@ -11,6 +11,9 @@ pub(crate) const PING_PONG: &str = "16-byte ping-pong";
 pub(crate) const PROCESS_START: &str = "process start";
 pub(crate) const EVCXR: &str = "evcxr alone";
 
+/// The tutorial's own program in Jupyter's kernel for Python.
+pub(crate) const IPYKERNEL: &str = "ipykernel";
+
 // Rust's pools.
 pub(crate) const RAYON: &str = "rayon";
 pub(crate) const PROCSPAWN: &str = "procspawn";

@@ -1,10 +1,10 @@
 //! [`Backend`]: which kinds of workers there are, how many of them `n_jobs` means, and how they start.
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod dask;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod processes;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod remote;
 mod sequential;
 mod threading;
@@ -14,7 +14,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::pool::{Own, Pool, SharedMemory, Workers};
+use crate::notebook::backtraces;
+#[cfg(unix)]
+use crate::os::HAS_DASK;
+use crate::pool::{OwnPool, Pool, SharedMemory, Workers};
 
 /// The most workers that a pool can have.
 ///
@@ -41,7 +44,8 @@ pub enum Backend {
     #[default]
     Threading,
     /// A pool of up to `n_jobs` processes: each has its own memory and its own locks, and a task
-    /// that crashes takes only its worker along. Arguments and results are copied. Linux only.
+    /// that crashes takes only its worker along. Arguments and results are copied. Linux and macOS;
+    /// for the latter it is built and linked by every test run, and not yet run on a Mac.
     ///
     /// Workers are the running program, started again. In a notebook they load the libraries of
     /// the cells, so that functions typed in any cell can run there. In a program of your own they
@@ -138,11 +142,16 @@ impl Choice {
         }
     }
 
-    /// How many workers `n_jobs` comes to where a call may use so many CPUs.
+    /// How many workers `n_jobs` comes to, where `cpus` tells how many CPUs a call may use: it takes as
+    /// long to find out as to start a thread.
     ///
     /// # Errors
     /// Where `n_jobs` has no meaning.
-    pub(crate) fn effective_n_jobs(&self, n_jobs: i32, cpus: usize) -> Result<usize, Error> {
+    pub(crate) fn effective_n_jobs(
+        &self,
+        n_jobs: i32,
+        cpus: impl FnOnce() -> usize,
+    ) -> Result<usize, Error> {
         let magnitude = n_jobs.unsigned_abs() as usize;
         match (self, n_jobs) {
             (Choice::Own { n_workers }, _) => Ok(*n_workers),
@@ -154,7 +163,7 @@ impl Choice {
             // How many a cluster has changes as its workers come and go.
             (Choice::DaskAt(_), _) => Ok(MAX_WORKERS),
             // joblib/_parallel_backends.py: max(cpu_count() + 1 + n_jobs, 1)
-            _ => Ok((cpus + 1).saturating_sub(magnitude).max(1)),
+            _ => Ok((cpus() + 1).saturating_sub(magnitude).max(1)),
         }
     }
 
@@ -168,6 +177,7 @@ impl Choice {
     ) -> Result<Box<dyn Workers>, Error> {
         // Whether there is a cluster is found out by Dask, which has a configuration.
         let of_cluster = if is_all { MAX_WORKERS } else { n_jobs };
+        backtraces::turn_off();
         match self {
             Choice::Backend(Backend::Sequential) => Ok(Box::new(sequential::Caller)),
             Choice::Backend(Backend::Threading) => Ok(Box::new(threading::Threads::start(n_jobs)?)),
@@ -181,6 +191,7 @@ impl Choice {
     /// The same for workers that share the caller's memory: where the backend's do not, threads,
     /// as joblib's `require="sharedmem"` has it.
     pub(crate) fn start_shared(&self, n_jobs: usize) -> Result<Box<dyn SharedMemory>, Error> {
+        backtraces::turn_off();
         match self {
             Choice::Backend(Backend::Sequential) => Ok(Box::new(sequential::Caller)),
             Choice::Own { .. } => Err(Error::own_sharedmem()),
@@ -194,36 +205,43 @@ pub(crate) static CALLER: sequential::Caller = sequential::Caller;
 
 /// A pool of one's own as the calls use it.
 pub(crate) fn own(pool: impl Pool + 'static) -> Box<dyn Workers> {
-    Box::new(Own(Box::new(pool)))
+    Box::new(OwnPool(Box::new(pool)))
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
     Ok(Box::new(processes::Processes::start(n_jobs)?))
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn start_dask(
     scheduler: Option<&str>,
     n_workers: usize,
     n_jobs: usize,
     limit: Option<Duration>,
 ) -> Result<Box<dyn Workers>, Error> {
+    if !HAS_DASK {
+        let why = "Backend::Dask needs Linux; use Backend::Multiprocessing";
+        return Err(Error::pool(n_workers, why));
+    }
     let wanted = dask::Wanted { scheduler, n_workers, n_jobs, limit };
     Ok(Box::new(dask::Cluster::start(&wanted)?))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
-    Err(Error::pool(n_jobs, "workers outside this process need Linux; use Backend::Threading"))
+    let why = "workers outside this process need Linux (WSL, on Windows) or macOS; use \
+               Backend::Threading";
+    Err(Error::pool(n_jobs, why))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 fn start_dask(
     _: Option<&str>,
     n_workers: usize,
     _: usize,
     _: Option<Duration>,
 ) -> Result<Box<dyn Workers>, Error> {
-    start_processes(n_workers)
+    let why = "Backend::Dask needs Linux (WSL, on Windows); use Backend::Threading";
+    Err(Error::pool(n_workers, why))
 }

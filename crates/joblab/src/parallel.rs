@@ -158,7 +158,7 @@ impl Parallel {
     }
 
     fn n_jobs_at(&self, nesting: &Nesting) -> Result<usize, Error> {
-        self.choice.effective_n_jobs(self.n_jobs, nesting.cpus())
+        self.choice.effective_n_jobs(self.n_jobs, || nesting.cpus())
     }
 
     /// Runs a list of [`delayed`](crate::delayed) calls and gives back their results in the order of
@@ -344,7 +344,7 @@ impl Parallel {
 /// # Errors
 /// Where they are those of another process.
 fn available(workers: &(dyn Workers + '_)) -> Result<usize, Error> {
-    if workers.is_elsewhere() { Err(Error::forked()) } else { Ok(workers.n_workers()) }
+    if workers.is_forked() { Err(Error::forked()) } else { Ok(workers.n_workers()) }
 }
 
 /// Calls of tasks, as pairs of function and argument.

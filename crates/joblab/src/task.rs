@@ -2,23 +2,29 @@
 
 use std::fmt;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// What travels to a worker and back: anything that serde can write and read, and that owns what
 /// it holds.
+// A notebook shows no notes, so that the label has to say what to do.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker",
-    label = "serde must be able to write it and to read it again",
-    note = "a struct or an enum of your own: put `#[derive(Serialize, Deserialize)]` on it",
-    note = "an error of a library, as `io::Error`: return its text, `error.to_string()`",
-    note = "a reference, as `&str`: send what it refers to, as a `String`",
-    note = "`Parallel::sharedmem` needs none of this: it runs on threads, and closures may borrow"
+    label = "serde must be able to write and to read it: put `#[derive(Serialize, Deserialize)]` on a \
+             type of your own, turn an error of a library to text with `.to_string()`, take a `String` \
+             for a `&str`; `Parallel::sharedmem` needs none of this"
 )]
-pub trait Data: Serialize + DeserializeOwned + Send + 'static {}
+pub trait Data: Serialize + for<'de> OwnsItsData<'de> + Send + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + 'static> Data for T {}
+impl<T: Serialize + for<'de> OwnsItsData<'de> + Send + 'static> Data for T {}
+
+/// serde's `DeserializeOwned`, by a name that says something where a task takes or returns a reference
+/// and the compiler writes that an implementation "is not general enough".
+#[doc(hidden)]
+pub trait OwnsItsData<'de>: Deserialize<'de> {}
+
+#[diagnostic::do_not_recommend]
+impl<'de, T: Deserialize<'de>> OwnsItsData<'de> for T {}
 
 /// A call of `f` with `arg` that has not happened yet; [`delayed`] makes one.
 ///

@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::browser;
 use crate::imports;
 use crate::llvm_lines;
+use crate::mac;
 use crate::notebooks::Options;
 use crate::problem::{Problem, Result};
 use crate::program;
@@ -26,14 +27,16 @@ const STAGES: &[(&str, &[&str])] = &[
     ),
     ("docs", &["doc", "--workspace", "--no-deps"]),
     (LLVM_LINES, &[]),
+    (MAC, &[]),
     (
         "tests",
         &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
     ),
-    // Modules of this name compare times, which other tests beside them would disturb.
+    // Modules of this name compare times, which other tests beside them would disturb. All packages,
+    // for cargo would build one alone with other features, and all of its tests anew.
     (
         "costs",
-        &["test", "--package", "joblab", "--", "--include-ignored", "--test-threads=1", COSTS],
+        &["test", "--workspace", "--tests", "--", "--include-ignored", "--test-threads=1", COSTS],
     ),
     // What the loop costs, and that it costs anything, depends on the optimiser.
     ("release", &["test", "--release", "--package", "joblab", "--lib"]),
@@ -43,10 +46,11 @@ const STAGES: &[(&str, &[&str])] = &[
 const COSTS: &str = "costs::";
 const IMPORTS: &str = "imports";
 const LLVM_LINES: &str = "llvm-lines";
+const MAC: &str = "mac";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
 /// What looks at sources only: neither a kernel nor Python's packages are set up for it.
-const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES];
+const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC];
 
 /// How a stage ended, if it did not pass.
 enum Outcome {
@@ -111,6 +115,7 @@ impl Stages {
                 BROWSER => look(workspace),
                 IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
                 LLVM_LINES => told(llvm_lines::check(workspace)),
+                MAC => link(workspace),
                 _ => status(&mut cargo(workspace, environment, name, arguments)),
             };
             report.note(name, started, outcome);
@@ -122,9 +127,10 @@ impl Stages {
     }
 }
 
-/// How the stages ended that did not pass.
+/// What the stages took, and how those ended that did not pass.
 #[derive(Default)]
 struct Report {
+    took: Vec<(&'static str, f64)>,
     failed: Vec<&'static str>,
     skipped: Vec<String>,
 }
@@ -147,11 +153,16 @@ impl Report {
                 "SKIPPED"
             }
         };
-        eprintln!("{verdict:<6} {name}  {:.1} s", started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!("{verdict:<6} {name}  {seconds:.1} s");
+        self.took.push((name, seconds));
     }
 
     /// The last lines are what people read.
     fn end(self) -> ExitCode {
+        let took: Vec<_> =
+            self.took.iter().map(|(name, seconds)| format!("{name} {seconds:.0}")).collect();
+        eprintln!("cargo lab test: seconds: {}", took.join(", "));
         for what in self.skipped {
             eprintln!("cargo lab test: SKIPPED: {what}");
         }
@@ -220,12 +231,8 @@ fn status_of_lines(command: &mut Command) -> std::result::Result<(), Outcome> {
 fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
     let Some(browser) = browser::find() else {
         let why = "no Chromium and no Chrome on PATH, so nobody has seen a plot drawn \
-                   (Debian: sudo apt install chromium)";
-        if is_ci() {
-            eprintln!("error: {why}");
-            return Err(Outcome::Failed);
-        }
-        return Err(Outcome::Skipped(why.to_owned()));
+                   (Debian: sudo apt install chromium, macOS: brew install --cask google-chrome)";
+        return skipped(why.to_owned());
     };
     match browser::command(workspace, &browser) {
         Ok(mut command) => status(&mut command),
@@ -234,6 +241,25 @@ fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
             Err(Outcome::Failed)
         }
     }
+}
+
+/// Checks and links for other systems. People may have no network; where changes are accepted, there is
+/// one.
+fn link(workspace: &Workspace) -> std::result::Result<(), Outcome> {
+    match mac::check(workspace) {
+        Ok(Ok(remarks)) => told(Ok(remarks)),
+        Ok(Err(why)) => skipped(why),
+        Err(problem) => told(Err(problem)),
+    }
+}
+
+/// Where changes are accepted, nothing is skipped.
+fn skipped(why: String) -> std::result::Result<(), Outcome> {
+    if is_ci() {
+        eprintln!("error: {why}");
+        return Err(Outcome::Failed);
+    }
+    Err(Outcome::Skipped(why))
 }
 
 /// Services that test changes set CI.

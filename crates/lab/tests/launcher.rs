@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernel/launcher.py");
-const SAYS: &str = "echo \"$EVCXR_TMPDIR\"; echo \"$CARGO_PROFILE_DEV_LTO\"; read _";
+const SAYS: &str =
+    "echo \"$EVCXR_TMPDIR\"; echo \"$CARGO_PROFILE_DEV_LTO\"; echo \"$JOBLAB_BACKTRACE\"; read _";
 const FAULT: &str = "The kernel builds its crates itself: ";
 
 /// A folder with something built in it, outside of the workspace.
@@ -49,19 +50,23 @@ struct Kernel {
     process: Child,
     folder: PathBuf,
     lto: String,
+    backtrace: String,
 }
 
 impl Kernel {
     fn start(folder: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new("python3");
         command.args(["-IS", LAUNCHER]).arg(folder).args(["/bin/sh", "-c", SAYS]);
-        command.env_remove("EVCXR_TMPDIR").env_remove("CARGO_PROFILE_DEV_LTO");
+        for name in ["EVCXR_TMPDIR", "CARGO_PROFILE_DEV_LTO", "JOBLAB_BACKTRACE", "RUST_BACKTRACE"]
+        {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         change(&mut command);
         let mut process = command.spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut line = || said.next().unwrap().unwrap();
-        Self { folder: line().into(), lto: line(), process }
+        Self { folder: line().into(), lto: line(), backtrace: line(), process }
     }
 
     fn has_copy(&self) -> bool {
@@ -86,7 +91,7 @@ impl Kernel {
 #[track_caller]
 fn assert_plain(kernel: Kernel, why: &str) {
     assert_eq!(kernel.folder, PathBuf::new());
-    assert_eq!(kernel.lto, "off");
+    assert_eq!((kernel.lto.as_str(), kernel.backtrace.as_str()), ("off", ""));
     let said = kernel.end();
     assert!(said.starts_with(FAULT) && said.contains(why), "no {why:?} in {said}");
 }
@@ -188,8 +193,10 @@ fn what_the_user_has_said_stays() {
     let folder = Folder::new("said");
     let kernel = Kernel::start(&folder.0, |command| {
         command.env("EVCXR_TMPDIR", "/of/mine").env("CARGO_PROFILE_DEV_LTO", "thin");
+        command.env("RUST_BACKTRACE", "full");
     });
     assert_eq!((kernel.folder.to_str(), kernel.lto.as_str()), (Some("/of/mine"), "thin"));
+    assert_eq!(kernel.backtrace, "full");
     assert_eq!(kernel.end(), "");
     assert_eq!(folder.count(), 0);
 }

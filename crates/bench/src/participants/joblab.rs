@@ -127,7 +127,11 @@ impl Participant for Joblab {
                 let new = after.into_iter().filter(|pid| !before.contains(pid));
                 new.map(machine::memory).sum()
             }
-            Work::Cell | Work::FirstFigure => return self.kernel()?.run(work),
+            Work::KernelReady
+            | Work::SetUpCell
+            | Work::FirstRun
+            | Work::NewFunction { .. }
+            | Work::ShownRun => return self.kernel()?.run(work),
             Work::Close => return Ok(None),
         };
         Ok(Some(vec![(who::JOBLAB, value)]))

@@ -1,11 +1,17 @@
-"""The notebook kernel, with joblab or without. Reads cases from stdin and answers as peers.py does.
+"""Notebook kernels: joblab's as `cargo lab` has registered it, the same program without joblab, Python's.
+Reads cases from stdin and answers as peers.py does.
 
     python kernel.py WHO JOBLAB_FOLDER
+
+"joblab" starts with a copy of what is built. "evcxr alone" builds its crates in a folder of its own, as
+everybody's does.
 
 `client` is crates/lab's: whoever starts this puts its folder on PYTHONPATH.
 """
 
+import contextlib
 import importlib.metadata
+import itertools
 import os
 import shutil
 import sys
@@ -14,7 +20,7 @@ import time
 from pathlib import Path
 
 from answers import serve
-from client import STARTUP_SECONDS, Kernel
+from client import STARTUP_SECONDS, Kernel, setup
 
 ALONE = """\
 :dep plotters = { version = "0.3.7", default-features = false, features = ["evcxr"] }
@@ -50,24 +56,115 @@ evcxr_figure((640, 360), |page| {
     Ok(())
 })"""
 
-FIGURE = """\
+SHOWN = """\
 let pool = Parallel::new(2);
 let run = pool.map(wait_loop_nogil, vec![300; 8])?;
-wall_vs_cpu([("threads", &run)])?"""
+run"""
+
+# The tutorial's program, with the numbers above.
+PYTHON = """\
+import math, time
+import numba
+from joblib import Parallel, delayed"""
+PYTHON_RUN = """\
+@numba.jit(nopython=True, nogil=True)
+def wait_loop(n):
+    out = 0.0
+    for m in range(n):
+        for l in range(m):
+            for j in range(l):
+                for i in range(j):
+                    out = math.sqrt(i + 4)
+                    out *= out
+    return out
+
+wait_loop(1)
+wall, cpu = time.perf_counter(), time.process_time()
+results = Parallel(n_jobs=2, backend="threading")(delayed(wait_loop)(300) for _ in range(8))
+print(time.perf_counter() - wall, time.process_time() - cpu)"""
+
+
+class Cells:
+    """What somebody types: of the kernel of that name, whether crates are built in its own folder."""
+
+    kernel, build = "rust", None
+    # A pool for cells with functions, of each kind of workers.
+    pools = ()
+
+    def is_shown(self, cell):
+        return any("<svg" in text for data in cell.rich for text in data.values())
+
+
+class Joblab(Cells):
+    first_run = SHOWN
+    shown = "pool.map(wait_loop_nogil, vec![300; 8])?"
+
+    def __init__(self, joblab):
+        self.set_up = setup(joblab)
+        self.pools = (
+            "let threads = Parallel::new(2);",
+            "let processes = Parallel::new(2).backend(Backend::Multiprocessing);",
+            "let pool = Parallel::new(2);",
+            "processes.map(|n: u64| n, 0..4)?;",
+        )
+
+    def function(self, workers, number):
+        return (
+            f"fn task_{number}(n: u64) -> u64 {{ n * {number} }}\n"
+            f'println!("{{:?}}", {workers}.map(task_{number}, 0..4)?.results);'
+        )
+
+
+class Alone(Cells):
+    build = "build"
+    set_up, first_run, shown = ALONE, ALONE_FIGURE, ALONE_FIGURE
+
+    def __init__(self, _):
+        # Cargo's own setting: that of `cargo lab` is for its notebooks.
+        os.environ["CARGO_PROFILE_DEV_LTO"] = "false"
+
+    def function(self, _, number):
+        return (
+            f"fn task_{number}(n: u64) -> u64 {{ n * {number} }}\n"
+            'println!("{:?}", (0..4u64).into_par_iter()'
+            f".map(task_{number}).collect::<Vec<_>>());"
+        )
+
+
+class Python(Cells):
+    kernel = "python3"
+    set_up, first_run = PYTHON, PYTHON_RUN
+
+    def __init__(self, _):
+        pass
+
+    def function(self, workers, number):
+        backend = {"threads": "threading", "processes": "loky"}[workers]
+        return (
+            f"def task_{number}(n):\n    return n * {number}\n"
+            f"print(Parallel(n_jobs=2, backend={backend!r})(delayed(task_{number})(n) for n in range(4)))"
+        )
+
+    def is_shown(self, cell):
+        return bool(cell.stdout)
 
 
 class Notebook:
-    """A kernel in a folder of its own, so that nothing is built before its set-up cell."""
+    """A new kernel in a folder of its own, and when it was started."""
 
-    def __init__(self, joblab):
+    def __init__(self, cells, joblab):
         self.folder = Path(tempfile.mkdtemp(prefix="joblab-bench-"))
-        self.kernel = Kernel(joblab, self.folder)
+        self.begun = time.monotonic()
+        self.kernel = Kernel(joblab, self.folder, cells.build, cells.kernel)
         self.kernel.client.wait_for_ready(timeout=STARTUP_SECONDS)
 
     def run(self, code):
+        """Runs a cell: its outcome, with the moment in which it was sent."""
+        begun = time.monotonic()
         cell = self.kernel.run(code).settle()
         if "error" in cell.stderr.lower():
             raise RuntimeError(cell.stderr)
+        cell.begun = begun
         return cell
 
     def close(self):
@@ -76,40 +173,68 @@ class Notebook:
 
 
 class Cases:
-    def __init__(self, who, joblab):
-        self.joblab, self.has_joblab = joblab, who == "joblab"
+    def __init__(self, cells, joblab):
+        self.cells, self.joblab = cells(joblab), joblab
         self.warm = None
-        if not self.has_joblab:
-            # Cargo's own setting: that of `cargo lab` is for its notebooks.
-            os.environ["CARGO_PROFILE_DEV_LTO"] = "false"
+        self.numbers = itertools.count(2)
+
+    @contextlib.contextmanager
+    def new(self):
+        notebook = Notebook(self.cells, self.joblab)
+        try:
+            yield notebook
+        finally:
+            notebook.close()
 
     def close(self):
         if self.warm:
             self.warm.close()
             self.warm = None
 
-    def cell(self):
+    def in_warm(self, code):
         if not self.warm:
-            self.warm = Notebook(self.joblab)
-            if self.has_joblab:
-                self.warm.run(self.warm.kernel.setup)
-        begun = time.monotonic()
-        return self.warm.run("println!(\"{}\", 1 + 1);").idle_at - begun
+            self.warm = Notebook(self.cells, self.joblab)
+            for cell in (self.cells.set_up, *self.cells.pools):
+                self.warm.run(cell)
+        cell = self.warm.run(code)
+        return cell, cell.idle_at - cell.begun
 
-    def first_figure(self):
-        notebook = Notebook(self.joblab)
-        try:
-            begun = time.monotonic()
-            notebook.kernel.run(notebook.kernel.setup if self.has_joblab else ALONE)
-            figure = notebook.run(FIGURE if self.has_joblab else ALONE_FIGURE)
-            if not any("<svg" in text for data in figure.rich for text in data.values()):
-                raise RuntimeError(f"no figure: {figure.stderr}")
-            return figure.idle_at - begun
-        finally:
-            notebook.close()
+    def kernel_ready(self):
+        with self.new() as notebook:
+            return time.monotonic() - notebook.begun
+
+    def set_up_cell(self):
+        with self.new() as notebook:
+            cell = notebook.run(self.cells.set_up)
+            return cell.idle_at - cell.begun
+
+    def first_run(self):
+        with self.new() as notebook:
+            notebook.kernel.run(self.cells.set_up)
+            shown = notebook.run(self.cells.first_run)
+            if not self.cells.is_shown(shown):
+                raise RuntimeError(f"no run: {shown.stderr}")
+            return shown.idle_at - notebook.begun
+
+    def new_function(self, workers):
+        number = next(self.numbers)
+        cell, seconds = self.in_warm(self.cells.function(workers, number))
+        if str(3 * number) not in cell.stdout:
+            raise RuntimeError(f"{cell.stdout}{cell.stderr}")
+        return seconds
+
+    def shown_run(self):
+        cell, seconds = self.in_warm(self.cells.shown)
+        if not self.cells.is_shown(cell):
+            raise RuntimeError(f"no run: {cell.stderr}")
+        return seconds
+
+
+PARTICIPANTS = {"joblab": Joblab, "evcxr alone": Alone, "ipykernel": Python}
 
 
 if __name__ == "__main__":
     who, joblab = sys.argv[1:]
-    version = importlib.metadata.version("jupyter_client")
-    serve(lambda: Cases(who, os.path.realpath(joblab)), f"jupyter_client {version}")
+    package = "ipykernel" if who == "ipykernel" else "jupyter_client"
+    version = f"{package} {importlib.metadata.version(package)}"
+    serve(lambda: Cases(PARTICIPANTS[who], os.path.realpath(joblab)), version)

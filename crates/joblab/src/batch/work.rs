@@ -2,10 +2,10 @@
 //! everything else that carries, runs or counts tasks is compiled once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::{process, thread, vec};
+use std::{thread, vec};
 
+use super::arguments::ArgumentWriter;
 use super::completion::{CallShared, Completion, Finished, Results};
-use super::encoding::ArgumentWriter;
 use super::function::{Function, PackedState};
 use super::runner::{Recorder, resume};
 use crate::codec::{PART, Sink, WriteParts};
@@ -64,7 +64,7 @@ impl<F: Function<A, R>, A: Data, R: Data> Portable for Batch<F, A, R> {
     }
 
     fn write(&self, arguments: &mut ArgumentWriter<'_>) -> Result<(), String> {
-        self.arguments.as_slice().iter().try_for_each(|argument| arguments.write(argument))
+        arguments.write(self.arguments.as_slice())
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn run(mut work: Box<dyn Work + '_>, completion: Completion) {
     let run = AssertUnwindSafe(|| {
         if completion.is_wanted() {
             let shared = std::sync::Arc::clone(completion.call());
-            let CallShared { rules, cancelled, .. } = &*shared;
+            let CallShared { rules, cancelled, pid, .. } = &*shared;
             let _entered = rules.nesting.enter();
             let laps = Laps::start_in_thread(completion.tasks().len());
             let mut recorder = Recorder::new(rules, laps, Some(cancelled));
@@ -82,7 +82,7 @@ pub(crate) fn run(mut work: Box<dyn Work + '_>, completion: Completion) {
             completion.ended(Finished {
                 outcomes: recorder.finish(),
                 results: work.take_results(),
-                pid: process::id(),
+                pid: *pid,
                 thread: thread_name().into(),
                 thread_id: Some(thread::current().id()),
             });

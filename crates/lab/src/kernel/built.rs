@@ -91,7 +91,7 @@ fn stamp(
         let _ = writeln!(stamp, "{what}: {hash:016x}");
     };
     let mut sources = Vec::new();
-    for name in ["src", "Cargo.toml", "README.md", "../../Cargo.toml"] {
+    for name in ["src", "Cargo.toml", "README.md", "../derive", "../../Cargo.toml"] {
         note_files(&crate_of(workspace).join(name), &mut sources);
     }
     sources.sort();

@@ -78,27 +78,39 @@ class Cell:
 
     def settle(self):
         """Takes what comes after the cell's end."""
+        return self.wait(lambda _: False, seconds=0.3)
+
+    def wait(self, until, seconds=20):
+        """Takes what comes after the cell's end, until that has come which is waited for."""
         with contextlib.suppress(Empty):
-            self.read(lambda _: False, seconds=0.3)
+            self.read(until, seconds)
         return self
+
+
+def setup(joblab):
+    """The first cell of a notebook that has the crate."""
+    return f":dep joblab = {{ path = {json.dumps(joblab)} }}\nuse joblab::*;"
 
 
 class Kernel:
     """The kernel, and in it the crate and, as `pool`, a pool of three processes."""
 
-    def __init__(self, joblab, folder, build="build"):
-        self.setup = f":dep joblab = {{ path = {json.dumps(joblab)} }}\nuse joblab::*;"
+    def __init__(self, joblab, folder, build=None, name="rust"):
+        self.setup = setup(joblab)
         self.temp = folder / "tmp"
         self.temp.mkdir()
         # None reads the user's own evcxr files.
         own = {"TMPDIR": self.temp, "EVCXR_CONFIG_DIR": folder}
         if build:
-            # Nothing is built there before the first kernel.
+            # Nothing is built there before the first kernel. Without it, there is a copy of what
+            # `cargo lab` has built.
             own["EVCXR_TMPDIR"] = folder / build
         environment = os.environ | {name: str(path) for name, path in own.items()}
+        # Where tests run, people often want backtraces of those.
+        environment.pop("RUST_BACKTRACE", None)
         log = (folder / "log").open("wb")
         self.manager, self.client = start_new_kernel(
-            kernel_name="rust",
+            kernel_name=name,
             startup_timeout=STARTUP_SECONDS,
             cwd=folder,
             env=environment,

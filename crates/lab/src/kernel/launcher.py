@@ -127,6 +127,9 @@ def output(*command):
 def main():
     folder, *command = sys.argv[1:]
     environment = {**SETTINGS, **os.environ}
+    # evcxr sets it for everybody, so that joblab cannot see who has asked for backtraces.
+    if "RUST_BACKTRACE" in environment:
+        environment.setdefault("JOBLAB_BACKTRACE", environment["RUST_BACKTRACE"])
     # Who names a folder wants that one.
     if "EVCXR_TMPDIR" not in environment:
         try:

@@ -21,7 +21,7 @@ use crate::batch::{Completion, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::{RUNTIME, end_without_kernel, is_evcxr, kernel};
-use crate::os::{self, Interest, Stream, lock};
+use crate::os::{self, Interest, PARENT_ENDS, Stream, lock};
 
 /// Runs the other two, if this Python can: the cluster's machines get the first of them as it stands.
 const START: &str = "import importlib.util, sys
@@ -223,7 +223,7 @@ impl Listener {
             (self.decoder.get_ref().as_fd(), Interest::Read),
             (self.printer.news(), Interest::Read),
         ];
-        files.extend(kernel.iter().map(|kernel| (kernel.as_fd(), Interest::HangUp)));
+        files.extend(kernel.iter().map(|kernel| (kernel.as_fd(), PARENT_ENDS)));
         let printed = self.printed.file();
         files.extend(printed.map(|file| (file, Interest::Read)));
         let ready = os::wait(&files, most)?;

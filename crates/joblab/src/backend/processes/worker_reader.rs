@@ -10,6 +10,7 @@ use crate::backend::remote::socket::Socket;
 use crate::batch::{RemoteWorker, Reply};
 use crate::error::Error;
 use crate::measure::Moment;
+use crate::os;
 use crate::shared::Files;
 
 impl WorkerHandle {
@@ -34,7 +35,12 @@ impl WorkerHandle {
         let end = loop {
             match self.decoder.next() {
                 Ok(None) => break None,
-                Ok(Some((Kind::Hello, _))) if !self.is_ready => self.is_ready = true,
+                Ok(Some((Kind::Hello, stamp))) if !self.is_ready => {
+                    if stamp != os::program_stamp() {
+                        return Err(self.of_another_build());
+                    }
+                    self.is_ready = true;
+                }
                 Ok(Some((Kind::Files, body))) => match self.decoder.get_mut().take_files(&body) {
                     Some(files) => self.files.extend(files),
                     None => break Some(Broken::Foreign("it announces files that did not come")),
@@ -70,8 +76,14 @@ impl WorkerHandle {
         // What the batches printed was written before their answers were. A line that the last one
         // left open goes on with what the next one prints, if that is under way.
         let is_idle = self.batches.len() <= messages.len();
-        self.stdout.catch_up(is_idle);
-        self.stderr.catch_up(is_idle);
+        if os::is_readable([self.stdout.pipe(), self.stderr.pipe()]) {
+            self.stdout.catch_up(false);
+            self.stderr.catch_up(false);
+        }
+        if is_idle {
+            self.stdout.end_line();
+            self.stderr.end_line();
+        }
         for (message, files) in messages {
             let Some(batch) = self.batches.pop_front() else {
                 return Err(self.confused("it answered a batch that it had not been given"));
@@ -117,6 +129,14 @@ impl WorkerHandle {
             Some(ReplyRead::Done { .. }) | None => return Err(batch),
         }
         Ok(())
+    }
+
+    /// Ends a worker whose program's file was replaced since ours was started, so that functions are
+    /// elsewhere in it.
+    fn of_another_build(&mut self) -> String {
+        self.end();
+        "was stopped because the program was built anew since it was started (start it again)"
+            .to_owned()
     }
 
     /// Ends a worker that is not to be trusted any more.

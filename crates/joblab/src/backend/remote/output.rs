@@ -91,6 +91,16 @@ impl<P: Read + AsFd> Lines<P> {
         }
     }
 
+    /// The pipe, whether or not more of it should be read now.
+    pub(crate) fn pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Passes on a line that was not ended: nothing more will come.
+    pub(crate) fn end_line(&mut self) {
+        self.print(self.partial.len());
+    }
+
     /// Passes on what is in the pipe now; if nothing more will come, also a line that was not ended.
     pub(crate) fn catch_up(&mut self, is_all: bool) {
         // More may come in all the while.
@@ -102,7 +112,7 @@ impl<P: Read + AsFd> Lines<P> {
             }
         }
         if is_all {
-            self.print(self.partial.len());
+            self.end_line();
         }
     }
 

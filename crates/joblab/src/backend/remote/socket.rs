@@ -43,11 +43,22 @@ impl Socket {
     }
 }
 
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (read, files) = os::receive(self.stream.as_fd(), buffer)?;
+impl Socket {
+    /// Reads, where something is there.
+    pub(crate) fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(buffer, false)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], waits: bool) -> io::Result<usize> {
+        let (read, files) = os::receive(self.stream.as_fd(), buffer, waits)?;
         self.received.extend(files);
         Ok(read)
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(buffer, true)
     }
 }
 

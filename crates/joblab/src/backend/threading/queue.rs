@@ -12,7 +12,7 @@ use crate::os::lock;
 
 pub(super) type Work = Box<dyn FnOnce() + Send>;
 
-pub(super) struct Queue(Mutex<State>);
+pub(super) struct JobQueue(Mutex<State>);
 
 /// All of it changes under one lock. Where there are jobs, either all threads are busy, and look for
 /// another one at the end of theirs, or a visit is on its way.
@@ -26,10 +26,10 @@ struct State {
     visits: usize,
 }
 
-impl Queue {
+impl JobQueue {
     pub(super) fn new(threads: usize) -> Self {
         let (jobs, is_busy) = (VecDeque::new(), vec![false; threads]);
-        Queue(Mutex::new(State { jobs, is_busy, free: threads, visits: 0 }))
+        JobQueue(Mutex::new(State { jobs, is_busy, free: threads, visits: 0 }))
     }
 
     /// Adds a job. Where it returns true, a thread of the pool must [visit](Self::visit) the queue.
@@ -45,49 +45,36 @@ impl Queue {
     /// Runs jobs in a thread of the pool until there are no more. From one that has a job already, and
     /// waits for some other work, it sends for the free ones.
     pub(super) fn visit(self: &Arc<Self>) {
-        lock(&self.0).visits -= 1;
-        if !self.run_jobs() && self.has_free_threads_for_jobs() {
+        if !self.run_jobs(|state| state.visits -= 1) && self.has_free_threads_for_jobs() {
             // Each thread gets a visit of its own, which no busy one can take away.
             let queue = Arc::clone(self);
             rayon::spawn_broadcast(move |_| {
-                queue.run_jobs();
+                queue.run_jobs(|_| {});
             });
         }
     }
 
-    /// False in a thread that has a job already.
-    fn run_jobs(&self) -> bool {
+    /// False in a thread that has a job already. The state is told first that this one is here.
+    fn run_jobs(&self, arrive: fn(&mut State)) -> bool {
         let Some(thread) = rayon::current_thread_index() else { return false };
-        if !self.begin(thread) {
-            return false;
-        }
-        while let Some(work) = self.next(thread) {
-            work();
-            // What tasks spawn or split off comes before the next job, as in any rayon pool.
-            while rayon::yield_now() == Some(rayon::Yield::Executed) {}
-        }
-        true
-    }
-
-    fn begin(&self, thread: usize) -> bool {
         let mut state = lock(&self.0);
+        arrive(&mut state);
         if state.is_busy[thread] {
             return false;
         }
         state.is_busy[thread] = true;
         state.free -= 1;
-        true
-    }
-
-    /// The next job; where there is none, the thread is free.
-    fn next(&self, thread: usize) -> Option<Work> {
-        let mut state = lock(&self.0);
-        let next = state.jobs.pop_front();
-        if next.is_none() {
-            state.is_busy[thread] = false;
-            state.free += 1;
+        while let Some(work) = state.jobs.pop_front() {
+            drop(state);
+            work();
+            // What the task has spawned or split off comes before the next job, as in any rayon pool.
+            // Others' work is left to them: it may be a visit that is meant for a free thread.
+            while rayon::yield_local() == Some(rayon::Yield::Executed) {}
+            state = lock(&self.0);
         }
-        next
+        state.is_busy[thread] = false;
+        state.free += 1;
+        true
     }
 
     fn has_free_threads_for_jobs(&self) -> bool {

@@ -1,0 +1,14 @@
+//! A notebook as students write it: for each mistake what the kernel says, and that what it says helps.
+#![cfg(target_os = "linux")]
+
+mod scenario;
+
+use scenario::assert_passes;
+
+const _: &str = include_str!("students.py");
+
+#[test]
+#[ignore = "needs the Rust kernel; `cargo lab test` runs it"]
+fn what_the_kernel_says_of_a_mistake_leads_on() {
+    assert_passes("students.py", "mistakes");
+}
