@@ -5,7 +5,7 @@ mod linked;
 mod tools;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use self::linked::{Linked, Shape};
@@ -36,9 +36,13 @@ resolver = \"3\"
 opt-level = 2
 ";
 
-/// Checks and links. `Ok(Err(..))` is why it could not be done here.
-pub(crate) fn check(workspace: &Workspace) -> Result<std::result::Result<Vec<String>, String>> {
-    let tools = match Tools::find(workspace, &[MACS[0], MACS[1], WINDOWS])? {
+/// Checks and links, and takes what is to be fetched with Python's pip. `Ok(Err(..))` is why it could not be
+/// done here.
+pub(crate) fn check(
+    workspace: &Workspace,
+    python: Option<PathBuf>,
+) -> Result<std::result::Result<Vec<String>, String>> {
+    let tools = match Tools::find(workspace, python, &[MACS[0], MACS[1], WINDOWS])? {
         Ok(tools) => tools,
         Err(why) => return Ok(Err(why)),
     };

@@ -32,6 +32,7 @@ impl Tools {
     /// Finds or fetches what is needed; else says what is not to be had.
     pub(super) fn find(
         workspace: &Workspace,
+        python: Option<PathBuf>,
         targets: &[&str],
     ) -> Result<std::result::Result<Self, String>> {
         let mut from_source = Vec::new();
@@ -55,7 +56,7 @@ impl Tools {
         let target_folder = workspace.root().join("target/mac");
         let sdk = workspace.own("mac").join("sdk");
         if !sdk.join("usr/lib/libm.tbd").is_file() {
-            match fetch_list(workspace) {
+            match python.and_then(|python| fetch_list(workspace, &python)) {
                 Some(list) => lay_out(&sdk, &list)?,
                 None => return Ok(Err(format!("{PACKAGE} could not be had with `pip download`"))),
             }
@@ -102,17 +103,16 @@ fn has_sources() -> bool {
 }
 
 /// The list as the package has it.
-fn fetch_list(workspace: &Workspace) -> Option<String> {
-    let python = program::find("python3")?;
+fn fetch_list(workspace: &Workspace, python: &Path) -> Option<String> {
     let folder = workspace.own("mac").join("package");
     // Only the list is kept.
     let _ = fs::remove_dir_all(&folder);
     let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"];
-    let mut pip_download = Command::new(&python);
+    let mut pip_download = Command::new(python);
     pip_download.args(pip).arg("--dest").arg(&folder).arg(PACKAGE);
     let is_there = pip_download.status().ok()?.success();
     let arguments = [OsString::from("-c"), UNPACK.into(), folder.clone().into(), LIST.into()];
-    let list = is_there.then(|| program::output(&python, arguments)).flatten();
+    let list = is_there.then(|| program::output(python, arguments)).flatten();
     let _ = fs::remove_dir_all(&folder);
     list
 }
