@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::system::{end_of, folder_of, stamp_of};
+use super::unix::{above_streams, check_length};
 use super::{Image, Interest, LoadedImage, loaded_images};
 
 /// As many files as one message may have, with room to spare: what the system takes is not written down.
@@ -65,6 +66,7 @@ fn file_of(image: LoadedImage) -> Option<Image> {
 /// Zeroed memory that is gone with the last process that has it. It has a name for a moment only, which
 /// begins with this one.
 pub(crate) fn nameless_memory(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
+    check_length(bytes as u64)?;
     let file = loop {
         let name = next_name(name);
         let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
@@ -102,7 +104,7 @@ fn next_name(name: &CStr) -> CString {
 /// The current folder, whatever it is called later on. It does not take the number of a standard stream
 /// that the program has closed: a worker has other files there.
 pub(crate) fn current_folder() -> io::Result<OwnedFd> {
-    super::unix::above_streams(&File::open(".")?)
+    above_streams(&File::open(".")?)
 }
 
 /// A path by which a program that is started now comes to an open folder.

@@ -296,3 +296,18 @@ pub(crate) fn inheritable_descriptors() -> io::Result<Vec<i32>> {
         |&descriptor: &i32| descriptor > 2 && flags(descriptor) & libc::FD_CLOEXEC == 0;
     Ok(numbers.filter(is_inheritable).collect())
 }
+
+/// Whether a file may have so many bytes that this process makes (RLIMIT_FSIZE of getrlimit(2)): the
+/// system ends the process by a signal where it makes a longer one.
+pub(crate) fn check_length(bytes: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes the one structure that it is given.
+    let longest = match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } {
+        0 => limit.rlim_cur,
+        _ => u64::MAX,
+    };
+    if bytes <= longest {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("no file may have more than {longest} bytes (`ulimit -f`)")))
+}
