@@ -15,8 +15,8 @@ pub(crate) fn stamp_of(image: &LoadedImage) -> Option<Vec<u8>> {
     let mut hash = 0xcbf2_9ce4_8422_2325;
     for segment in image.segments.iter().take(2) {
         let (start, words) = (segment.start.next_multiple_of(8), segment.len() / 8);
-        // SAFETY: the image's first segments are loaded, and nobody writes to them. They begin where a page
-        // does, or at least as many bytes short of their end as are left out.
+        // SAFETY: the image's first segments are loaded, and nobody writes to them. One word less than there
+        // are, from the first whole one on, lies in them.
         let words = unsafe {
             slice::from_raw_parts(
                 ptr::with_exposed_provenance::<u64>(start),
