@@ -11,9 +11,13 @@ use std::os::unix::process::parent_id;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::system::{end_of, folder_of, stamp_of};
-use super::unix::{above_streams, check_length};
-use super::{Image, Interest, LoadedImage, loaded_images};
+use super::image::{Image, LoadedImage};
+#[cfg(target_os = "linux")]
+use super::linux::stamp::{folder_of, stamp_of};
+#[cfg(target_os = "macos")]
+use super::macos::{folder_of, stamp_of};
+use super::open_files::{above_streams, check_length};
+use super::system::{end_of, loaded_images};
 
 /// As many files as one message may have, with room to spare: what the system takes is not written down.
 pub(crate) const MOST_FILES: usize = 64;
@@ -25,7 +29,7 @@ pub(crate) const HANG_UP: libc::c_short = 0;
 
 /// What can be read when the process is gone that has started this one.
 pub(crate) type ParentWatch = OwnedFd;
-pub(crate) const PARENT_ENDS: Interest = Interest::Read;
+pub(crate) const PARENT_HANGS_UP: bool = false;
 
 pub(crate) fn parent_watch() -> Option<ParentWatch> {
     end_of(parent_id())

@@ -9,8 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 pub(crate) use super::maps::files_of;
-use crate::os::Interest;
-use crate::os::unix::{above_streams, check_length};
+use crate::os::open_files::{above_streams, check_length};
 
 /// As many files as one message may have (SCM_MAX_FD).
 pub(crate) const MOST_FILES: usize = 253;
@@ -23,7 +22,7 @@ pub(crate) const HANG_UP: libc::c_short = libc::POLLRDHUP;
 
 /// What hangs up when the process is gone that writes to our standard input.
 pub(crate) type ParentWatch = Stdin;
-pub(crate) const PARENT_ENDS: Interest = Interest::HangUp;
+pub(crate) const PARENT_HANGS_UP: bool = true;
 
 pub(crate) fn parent_watch() -> Option<ParentWatch> {
     Some(io::stdin())

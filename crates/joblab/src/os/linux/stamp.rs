@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::{ptr, slice};
 
-use crate::os::LoadedImage;
+use crate::os::image::LoadedImage;
 
 /// A number made of an image's contents, as far as those are only read: of its symbols and its code.
 pub(crate) fn stamp_of(image: &LoadedImage) -> Option<Vec<u8>> {
