@@ -11,6 +11,8 @@ mod cpus;
 #[cfg(unix)]
 mod descriptors;
 #[cfg(unix)]
+mod half;
+#[cfg(unix)]
 mod image;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -20,6 +22,8 @@ mod macho;
 #[cfg(target_os = "macos")]
 mod macos;
 mod names;
+#[cfg(unix)]
+mod open_files;
 mod origin;
 #[cfg(not(unix))]
 mod other;
@@ -33,25 +37,22 @@ mod stack;
 #[cfg(unix)]
 pub(crate) mod startup;
 #[cfg(unix)]
+mod system;
+#[cfg(unix)]
 mod unix;
 
-#[cfg(target_os = "linux")]
-use self::linux as system;
-#[cfg(all(target_os = "linux", not(joblab_portable)))]
-use self::linux::native as half;
-#[cfg(target_os = "macos")]
-use self::macos as system;
-#[cfg(any(target_os = "macos", joblab_portable))]
-use self::portable as half;
-
 pub use self::cpus::cpu_count;
+#[cfg(target_os = "linux")]
+pub(crate) use self::linux::{count_unloaded, spawning};
 pub(crate) use self::lock::lock;
+#[cfg(target_os = "macos")]
+pub(crate) use self::macos::shared::{count_unloaded, spawning};
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
 pub(crate) use self::origin::Origin;
 #[cfg(not(unix))]
 pub(crate) use self::other::{
-    Descriptor, ParentWatch, Segment, cpu_of_children, exit_now, first_exported, is_first_thread,
-    is_in_program, monotonic_nanoseconds, parent_watch, time_runnable,
+    Descriptor, ParentWatch, Segment, cpu_of_children, exit_now, is_first_thread, is_in_program,
+    monotonic_nanoseconds, parent_watch, time_runnable,
 };
 pub(crate) use self::process_wide::process_wide;
 pub(crate) use self::spin::spin;
@@ -60,19 +61,19 @@ pub(crate) use self::stack::stack_size;
 pub(crate) use self::{
     descriptors::{Received, receive, send},
     half::{
-        MOST_FILES, PARENT_ENDS, ParentWatch, current_folder, files_of, parent_watch,
-        path_of_folder, program, program_stamp,
+        MOST_FILES, ParentWatch, current_folder, files_of, parent_watch, path_of_folder, program,
+        program_stamp,
     },
     image::{Image, LoadedImage},
     segment::Segment,
     system::{
-        HAS_DASK, count_unloaded, end_of, is_first_thread, is_in_program, loaded_images,
-        quiet_crashes, raise_descriptor_limit, spawning, take_programs_name, time_runnable, widen,
+        HAS_DASK, end_of, is_in_program, loaded_images, quiet_crashes, raise_descriptor_limit,
+        take_programs_name, time_runnable, widen,
     },
     unix::{
-        Descriptor, Interest, PIPE_BUF, Stream, block_write_signals, bytes_to_read,
-        close_inherited, cpu_of_children, default_crash_handlers, exit_now, first_exported,
-        ignore_broken_pipes, inheritable_descriptors, is_readable, kill_group, kill_own_group,
-        load_library, monotonic_nanoseconds, set_nonblocking, take_stdin, wait, write_to,
+        Descriptor, Interest, PARENT_ENDS, PIPE_BUF, Stream, block_write_signals, bytes_to_read,
+        close_inherited, cpu_of_children, default_crash_handlers, exit_now, ignore_broken_pipes,
+        inheritable_descriptors, is_readable, kill_group, kill_own_group, load_library,
+        monotonic_nanoseconds, set_nonblocking, take_stdin, wait, write_to,
     },
 };

@@ -4,7 +4,7 @@
 mod linked;
 mod tools;
 
-use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,12 +28,21 @@ pub extern \"C\" fn run_user_code_0(_: *mut std::ffi::c_void) -> *mut std::ffi::
     println!(\"{:?}\", parallel.map(|n: u64| joblab::with_gil(|| n + 1), [1, 2, 3]).unwrap().results);
     std::ptr::null_mut()
 }";
-/// As evcxr has a cell built.
-const OF_CELL: &[&str] = &["--crate-type=cdylib", "--crate-name=ctx", "-Copt-level=2"];
+/// A workspace of both, built as evcxr builds cells.
+const WORKSPACE: &str = "[workspace]
+members = [\"program\", \"cell\"]
+resolver = \"3\"
+[profile.dev]
+opt-level = 2
+";
 
-/// Checks and links. `Ok(Err(..))` is why it could not be done here.
-pub(crate) fn check(workspace: &Workspace) -> Result<std::result::Result<Vec<String>, String>> {
-    let tools = match Tools::find(workspace, &[MACS[0], MACS[1], WINDOWS])? {
+/// Checks and links, and takes what is to be fetched with Python's pip. `Ok(Err(..))` is why it could not be
+/// done here.
+pub(crate) fn check(
+    workspace: &Workspace,
+    python: Option<PathBuf>,
+) -> Result<std::result::Result<Vec<String>, String>> {
+    let tools = match Tools::find(workspace, python, &[MACS[0], MACS[1], WINDOWS])? {
         Ok(tools) => tools,
         Err(why) => return Ok(Err(why)),
     };
@@ -42,56 +51,53 @@ pub(crate) fn check(workspace: &Workspace) -> Result<std::result::Result<Vec<Str
             let arguments = ["clippy", "--package", package, "--all-targets"];
             // The system's own locks are larger there, and so is an error.
             let lints = ["--", "-D", "warnings", "-A", "clippy::result-large-err"];
-            run(tools.cargo(target, &arguments).args(lints), &format!("{package} for {target}"))?;
+            run(
+                tools.cargo(workspace.root(), target, &arguments).args(lints),
+                &format!("{package} for {target}"),
+            )?;
         }
     }
     // What only processes use is not used there.
     let arguments = ["check", "--package", "joblab", "--lib"];
-    let mut windows = tools.cargo(WINDOWS, &arguments);
+    let mut windows = tools.cargo(workspace.root(), WINDOWS, &arguments);
     run(windows.arg("--quiet"), &format!("joblab for {WINDOWS}"))?;
+    let folder = workspace.own("mac").join("linked");
+    lay_out(workspace, &folder)?;
     let mut remarks = Vec::new();
     for target in MACS {
-        let arguments = ["build", "--package", "joblab", "--lib"];
-        run(&mut tools.cargo(target, &arguments), &format!("joblab for {target}"))?;
-        for (shape, source) in [(Shape::Program, PROGRAM), (Shape::Cell, CELL)] {
-            let file = link(workspace, &tools, target, shape, source)?;
-            remarks.push(Linked::read(&file)?.check(shape, target)?);
+        run(&mut tools.cargo(&folder, target, &["build"]), &format!("linking for {target}"))?;
+        let built = tools.target_folder().join(target).join("debug");
+        for (shape, name) in [(Shape::Program, "program"), (Shape::Cell, "libctx.dylib")] {
+            remarks.push(Linked::read(&built.join(name))?.check(shape, target)?);
         }
     }
     Ok(Ok(remarks))
 }
 
-/// Compiles a source with the library, and links it.
-fn link(
-    workspace: &Workspace,
-    tools: &Tools,
-    target: &str,
-    shape: Shape,
-    source: &str,
-) -> Result<PathBuf> {
-    let folder = workspace.own("mac").join(target);
-    let (name, options) = match shape {
-        Shape::Program => ("program", &["-Copt-level=2"][..]),
-        Shape::Cell => ("libctx.dylib", OF_CELL),
+/// Writes the workspace of a program and a cell.
+fn lay_out(workspace: &Workspace, folder: &Path) -> Result<()> {
+    let joblab = workspace.root().join("crates/joblab");
+    let manifest = |name: &str, more: &str| {
+        format!(
+            "[package]\nname = \"{name}\"\nedition = \"2024\"\n{more}[dependencies]\n\
+             joblab = {{ path = '{}' }}\n",
+            joblab.display()
+        )
     };
-    let (file, code) = (folder.join(name), folder.join(format!("{name}.rs")));
-    workspace::write(&code, source)?;
-    let built = tools.target_folder().join(target).join("debug");
-    let mut rustc = tools.rustc(target);
-    if shape == Shape::Cell && !tools.builds_std(target) {
-        rustc.arg("-Cprefer-dynamic");
+    let library = "[lib]\ncrate-type = [\"cdylib\"]\n";
+    for (name, text) in [
+        ("Cargo.toml", WORKSPACE.to_owned()),
+        ("program/Cargo.toml", manifest("program", "")),
+        ("program/src/main.rs", PROGRAM.to_owned()),
+        ("cell/Cargo.toml", manifest("ctx", library)),
+        ("cell/src/lib.rs", CELL.to_owned()),
+    ] {
+        workspace::write(&folder.join(name), &text)?;
     }
-    rustc.arg("--edition=2024").args(options).arg(&code).arg("-o").arg(&file);
-    rustc.arg("--extern").arg(joined("joblab=", &built.join("libjoblab.rlib")));
-    rustc.arg("-L").arg(joined("dependency=", &built.join("deps")));
-    run(&mut rustc, &format!("linking {}", file.display()))?;
-    Ok(file)
-}
-
-fn joined(word: &str, path: &Path) -> OsString {
-    let mut joined = OsString::from(word);
-    joined.push(path);
-    joined
+    // The versions that all else is built with.
+    let copied = fs::copy(workspace.root().join("Cargo.lock"), folder.join("Cargo.lock"));
+    copied.map_err(|error| Problem::new(format!("Cargo.lock cannot be copied: {error}")))?;
+    Ok(())
 }
 
 fn run(command: &mut Command, what: &str) -> Result<()> {

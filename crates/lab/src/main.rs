@@ -1,5 +1,8 @@
 //! `cargo lab`: sets up, opens, runs, tests and measures the notebooks and what they use.
 
+#[cfg(not(unix))]
+compile_error!("`cargo lab` needs Linux or macOS: on Windows, call it in WSL");
+
 mod bench;
 mod browser;
 mod imports;
@@ -40,7 +43,8 @@ cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
 const TEST: &str = "\
 cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, llvm-lines
                                 (how much a cell compiles), mac (checked and linked for macOS,
-                                checked for Windows), tests, costs, release, notebooks (run
+                                checked for Windows), tests, portable (those of the crate, where
+                                Linux does as macOS has to), costs, release, notebooks (run
                                 and rerun), browser (the notebooks in JupyterLab); default: all";
 const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases

@@ -32,6 +32,22 @@ const STAGES: &[(&str, &[&str])] = &[
         "tests",
         &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
     ),
+    // The same tests of processes where Linux does as macOS has to.
+    (
+        PORTABLE,
+        &[
+            "test",
+            "--package",
+            "joblab",
+            "--lib",
+            "--test",
+            "it",
+            "--no-fail-fast",
+            "--",
+            "--skip",
+            "dask::",
+        ],
+    ),
     // Modules of this name compare times, which other tests beside them would disturb. All packages,
     // for cargo would build one alone with other features, and all of its tests anew.
     (
@@ -47,6 +63,7 @@ const COSTS: &str = "costs::";
 const IMPORTS: &str = "imports";
 const LLVM_LINES: &str = "llvm-lines";
 const MAC: &str = "mac";
+const PORTABLE: &str = "portable";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
 /// What looks at sources only: neither a kernel nor Python's packages are set up for it.
@@ -115,7 +132,7 @@ impl Stages {
                 BROWSER => look(workspace),
                 IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
                 LLVM_LINES => told(llvm_lines::check(workspace)),
-                MAC => link(workspace),
+                MAC => link(workspace, environment),
                 _ => status(&mut cargo(workspace, environment, name, arguments)),
             };
             report.note(name, started, outcome);
@@ -200,6 +217,12 @@ fn cargo(
         // The tests of Dask need its package.
         cargo.env("JOBLAB_PYTHON", environment.python());
     }
+    if name == PORTABLE {
+        let flags = env::var("RUSTFLAGS").unwrap_or_default() + " --cfg joblab_portable";
+        // Apart from what is built without it.
+        let folder = workspace.root().join("target").join(PORTABLE);
+        cargo.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", folder);
+    }
     if name == "docs" {
         cargo.env("RUSTDOCFLAGS", "-D warnings");
     }
@@ -245,8 +268,12 @@ fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
 
 /// Checks and links for other systems. People may have no network; where changes are accepted, there is
 /// one.
-fn link(workspace: &Workspace) -> std::result::Result<(), Outcome> {
-    match mac::check(workspace) {
+fn link(
+    workspace: &Workspace,
+    environment: Option<&Environment>,
+) -> std::result::Result<(), Outcome> {
+    let python = environment.map(Environment::python);
+    match mac::check(workspace, python.or_else(|| program::find("python3"))) {
         Ok(Ok(remarks)) => told(Ok(remarks)),
         Ok(Err(why)) => skipped(why),
         Err(problem) => told(Err(problem)),

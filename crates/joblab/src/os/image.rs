@@ -1,6 +1,6 @@
-//! The program and the libraries that a process has loaded.
+//! The program and the libraries that a process has loaded, and what the loader calls in them.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsString, c_char, c_int};
 use std::ops::Range;
 
 /// The program or a library, as the loader has put it into memory.
@@ -34,3 +34,6 @@ pub(crate) struct Image {
     /// Whether the file is the program, and not a library.
     pub(crate) is_program: bool,
 }
+
+/// What the loader calls. glibc and dyld give the program's arguments and environment, musl nothing.
+pub(crate) type Initializer = extern "C" fn(c_int, *const *const c_char, *const *const c_char);

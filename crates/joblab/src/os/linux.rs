@@ -6,8 +6,8 @@ mod maps;
 #[cfg(not(joblab_portable))]
 pub(crate) mod native;
 #[cfg(joblab_portable)]
-mod stamp;
-mod startup;
+pub(super) mod stamp;
+pub(super) mod startup;
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
@@ -18,10 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use std::{ptr, slice};
 
-#[cfg(joblab_portable)]
-pub(crate) use self::stamp::{folder_of, stamp_of};
-pub(crate) use self::startup::{any_notes_of_program, initializers_with, take_programs_name};
-use super::LoadedImage;
+use super::image::LoadedImage;
 
 /// The monotonic clock, which all processes of a machine share.
 pub(crate) const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;

@@ -1,6 +1,8 @@
 //! macOS: dyld's list of images (dyld(3)), kqueue(2), and Mach.
 #![allow(unsafe_code)]
 
+pub(super) mod shared;
+
 use std::ffi::{CStr, CString, OsString, c_char, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -8,21 +10,17 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once};
 use std::time::Duration;
 use std::{ptr, slice};
 
+use super::image::{Initializer, LoadedImage};
 use super::macho::{self, INITIALIZER_OFFSETS, INITIALIZERS, MachO};
-use super::startup::Initializer;
-use super::{LoadedImage, lock, process_wide};
 
 unsafe extern "C" {
     fn _dyld_image_count() -> u32;
     fn _dyld_get_image_header(image: u32) -> *const c_void;
     fn _dyld_get_image_name(image: u32) -> *const c_char;
     fn _dyld_get_image_vmaddr_slide(image: u32) -> isize;
-    fn _dyld_register_func_for_remove_image(call: extern "C" fn(*const c_void, isize));
     static mach_task_self_: u32;
     fn task_set_exception_ports(
         task: u32,
@@ -107,49 +105,6 @@ fn header_of(address: usize) -> Option<*const c_void> {
 pub(crate) fn is_in_program(address: usize) -> bool {
     // SAFETY: the call takes a plain number. Image 0 is the program, which is never unloaded.
     header_of(address) == Some(unsafe { _dyld_get_image_header(0) })
-}
-
-process_wide! {
-    /// Of all copies of this crate: how many images dyld has said to have unloaded.
-    static UNLOADED: AtomicU64 = AtomicU64::new(0); as "joblab_unloaded"
-}
-process_wide! {
-    static LISTENS: Once = Once::new(); as "joblab_unloaded_listens"
-}
-process_wide! {
-    /// Held while a program is started: files that are to be closed then are not so from the beginning.
-    static SPAWNING: Mutex<()> = Mutex::new(()); as "joblab_spawning"
-}
-
-/// How many libraries have been unloaded up to now: as long as that stays the same, an address is of
-/// the library that it was of.
-pub(crate) fn count_unloaded() -> u64 {
-    extern "C" fn count(_: *const c_void, _: isize) {
-        UNLOADED.get().fetch_add(1, Ordering::SeqCst);
-    }
-    // dyld holds its lock when it calls: the static has been found by then.
-    let unloaded = UNLOADED.get();
-    LISTENS.get().call_once(|| {
-        keep_loaded(count as *const c_void as usize);
-        // SAFETY: the function stays where it is, as was seen to.
-        unsafe { _dyld_register_func_for_remove_image(count) };
-    });
-    unloaded.load(Ordering::SeqCst)
-}
-
-/// Keeps the image of an address from being unloaded.
-fn keep_loaded(address: usize) {
-    let images = loaded_images();
-    if let Some(image) = images.iter().find(|image| image.contains(address) && !image.is_program) {
-        // SAFETY: the name is a nul-terminated string; this finds the library that is loaded, and the
-        // reference is kept.
-        unsafe { libc::dlopen(image.name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-    }
-}
-
-/// A turn to start a program.
-pub(crate) fn spawning() -> MutexGuard<'static, ()> {
-    lock(SPAWNING.get())
 }
 
 /// The initializers of the program, where this one is among them.

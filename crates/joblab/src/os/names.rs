@@ -1,5 +1,10 @@
 //! Who is at work: the names of the current thread and process.
 
+#[cfg(not(unix))]
+use super::other::is_first_thread;
+#[cfg(unix)]
+use super::system::is_first_thread;
+
 /// The name of a process's first thread.
 pub(crate) const MAIN_THREAD: &str = "main";
 /// The environment variable that tells a worker process its name: the environment is the one thing
@@ -12,7 +17,7 @@ pub(crate) fn thread_name() -> String {
         Some(name) => name.to_owned(),
         // In a notebook the main thread was started by the kernel's own copy of std, and that of
         // the cells does not know it.
-        None if super::is_first_thread() => MAIN_THREAD.to_owned(),
+        None if is_first_thread() => MAIN_THREAD.to_owned(),
         None => "unnamed".to_owned(),
     }
 }

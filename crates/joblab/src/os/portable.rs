@@ -11,8 +11,13 @@ use std::os::unix::process::parent_id;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::system::{end_of, folder_of, stamp_of};
-use super::{Image, Interest, LoadedImage, loaded_images};
+use super::image::{Image, LoadedImage};
+#[cfg(target_os = "linux")]
+use super::linux::stamp::{folder_of, stamp_of};
+#[cfg(target_os = "macos")]
+use super::macos::{folder_of, stamp_of};
+use super::open_files::{above_streams, check_length};
+use super::system::{end_of, loaded_images};
 
 /// As many files as one message may have, with room to spare: what the system takes is not written down.
 pub(crate) const MOST_FILES: usize = 64;
@@ -24,7 +29,7 @@ pub(crate) const HANG_UP: libc::c_short = 0;
 
 /// What can be read when the process is gone that has started this one.
 pub(crate) type ParentWatch = OwnedFd;
-pub(crate) const PARENT_ENDS: Interest = Interest::Read;
+pub(crate) const PARENT_HANGS_UP: bool = false;
 
 pub(crate) fn parent_watch() -> Option<ParentWatch> {
     end_of(parent_id())
@@ -65,6 +70,7 @@ fn file_of(image: LoadedImage) -> Option<Image> {
 /// Zeroed memory that is gone with the last process that has it. It has a name for a moment only, which
 /// begins with this one.
 pub(crate) fn nameless_memory(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
+    check_length(bytes as u64)?;
     let file = loop {
         let name = next_name(name);
         let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
@@ -102,7 +108,7 @@ fn next_name(name: &CStr) -> CString {
 /// The current folder, whatever it is called later on. It does not take the number of a standard stream
 /// that the program has closed: a worker has other files there.
 pub(crate) fn current_folder() -> io::Result<OwnedFd> {
-    super::unix::above_streams(&File::open(".")?)
+    above_streams(&File::open(".")?)
 }
 
 /// A path by which a program that is started now comes to an open folder.

@@ -11,6 +11,11 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::OnceLock;
 
+#[cfg(not(unix))]
+use super::other::first_exported;
+#[cfg(unix)]
+use super::unix::first_exported;
+
 /// Declares a [`ProcessWide`] static. The name under which it is exported has this crate's version in
 /// it, so that two versions in one process do not share what might have changed its type.
 macro_rules! process_wide {
@@ -53,7 +58,7 @@ impl<T: Sync> ProcessWide<T> {
     fn find(&self) -> &'static T {
         let symbol = CStr::from_bytes_with_nul(self.name.as_bytes());
         let symbol = symbol.expect("the name ends in its only nul");
-        match super::first_exported(symbol, ptr::from_ref(self.own).cast()) {
+        match first_exported(symbol, ptr::from_ref(self.own).cast()) {
             // SAFETY: `new`'s promise gives the type, and the library is never unloaded.
             Some(found) => unsafe { &*found.cast() },
             // A program that exports no symbols has one copy of this crate: its own.

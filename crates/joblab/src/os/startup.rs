@@ -1,12 +1,8 @@
 //! What runs in a program before `main`: its initializers, in the order in which the linker has put
 //! them, and a note by which one of ours is found in the program.
 
-use std::ffi::{c_char, c_int};
-
+pub(crate) use super::image::Initializer;
 use super::system;
-
-/// What the loader calls. glibc and dyld give the program's arguments and environment, musl nothing.
-pub(crate) type Initializer = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
 /// Has a function run before `main`: in a program as it starts, in a library as it is loaded. The linker
 /// keeps a `#[used]` static of this section, and the loader calls each function that one of them names

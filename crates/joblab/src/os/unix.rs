@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsStr, c_void};
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -65,6 +64,10 @@ fn poll(list: &mut [libc::pollfd], milliseconds: libc::c_int) -> io::Result<libc
         }
     }
 }
+
+/// What is waited for where [`parent_watch`](half::parent_watch) tells of the parent's end.
+pub(crate) const PARENT_ENDS: Interest =
+    if half::PARENT_HANGS_UP { Interest::HangUp } else { Interest::Read };
 
 /// What [`wait`] waits for.
 #[derive(Clone, Copy)]
@@ -158,17 +161,6 @@ pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
             return Err(io::Error::last_os_error());
         }
         Ok(own)
-    }
-}
-
-/// An open file by a number that is none of a standard stream.
-pub(crate) fn above_streams(file: &File) -> io::Result<OwnedFd> {
-    // SAFETY: the file is open; the duplicate belongs to nobody else.
-    unsafe {
-        match libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) {
-            -1 => Err(io::Error::last_os_error()),
-            own => Ok(OwnedFd::from_raw_fd(own)),
-        }
     }
 }
 

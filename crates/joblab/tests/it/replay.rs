@@ -52,7 +52,7 @@ fn what_cannot_be_told_is_an_error_that_says_so() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn one_two_and_three_workers_take_what_was_computed_for_them() {
     // Sleepers need no CPU each, whatever else the machine does.
     let task = |milliseconds: u64| thread::sleep(Duration::from_millis(milliseconds));

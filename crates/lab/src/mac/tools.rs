@@ -20,7 +20,8 @@ wheel, = glob.glob(sys.argv[1] + '/*.whl')
 sys.stdout.buffer.write(zipfile.ZipFile(wheel).read(sys.argv[2]))";
 
 pub(super) struct Tools {
-    root: PathBuf,
+    /// Where cargo builds, apart from all else.
+    target_folder: PathBuf,
     /// A folder as Apple's SDK has it, as far as the linker looks into it.
     sdk: PathBuf,
     /// The targets for which std has to be built, since there is only its source.
@@ -31,6 +32,7 @@ impl Tools {
     /// Finds or fetches what is needed; else says what is not to be had.
     pub(super) fn find(
         workspace: &Workspace,
+        python: Option<PathBuf>,
         targets: &[&str],
     ) -> Result<std::result::Result<Self, String>> {
         let mut from_source = Vec::new();
@@ -51,48 +53,41 @@ impl Tools {
                 )));
             }
         }
-        let root = workspace.root().to_owned();
+        let target_folder = workspace.root().join("target/mac");
         let sdk = workspace.own("mac").join("sdk");
         if !sdk.join("usr/lib/libm.tbd").is_file() {
-            match fetch_list(workspace) {
+            match python.and_then(|python| fetch_list(workspace, &python)) {
                 Some(list) => lay_out(&sdk, &list)?,
                 None => return Ok(Err(format!("{PACKAGE} could not be had with `pip download`"))),
             }
         }
-        Ok(Ok(Tools { root, sdk, from_source }))
+        Ok(Ok(Tools { target_folder, sdk, from_source }))
     }
 
-    /// Where cargo builds, apart from all else.
-    pub(super) fn target_folder(&self) -> PathBuf {
-        self.root.join("target/mac")
+    pub(super) fn target_folder(&self) -> &Path {
+        &self.target_folder
     }
 
-    pub(super) fn cargo(&self, target: &str, arguments: &[&str]) -> Command {
+    /// Cargo for a package of the workspace, or of another one in a folder.
+    pub(super) fn cargo(&self, folder: &Path, target: &str, arguments: &[&str]) -> Command {
+        let is_built = self.from_source.iter().any(|other| other == target);
+        let target = match is_built {
+            // To build std for the one takes a tool of MinGW's; what is checked is the same.
+            true if target.ends_with("windows-gnu") => "x86_64-pc-windows-msvc",
+            _ => target,
+        };
         let mut cargo = program::cargo();
-        cargo
-            .args(arguments)
-            .arg("--target")
-            .arg(target)
-            .arg("--target-dir")
-            .arg(self.target_folder());
-        cargo.current_dir(&self.root).env("SDKROOT", &self.sdk);
-        if self.builds_std(target) {
+        cargo.args(arguments).arg("--target").arg(target);
+        cargo.arg("--target-dir").arg(self.target_folder()).current_dir(folder);
+        if is_built {
             cargo.arg("-Zbuild-std=std,panic_unwind").env("RUSTC_BOOTSTRAP", "1");
         }
+        if target.ends_with("apple-darwin") {
+            let variable = format!("CARGO_TARGET_{}", target.to_uppercase().replace('-', "_"));
+            cargo.env("SDKROOT", &self.sdk).env(format!("{variable}_LINKER"), "rust-lld");
+            cargo.env(format!("{variable}_RUSTFLAGS"), "-Clinker-flavor=ld64.lld");
+        }
         cargo
-    }
-
-    /// The compiler, with a linker for macOS.
-    pub(super) fn rustc(&self, target: &str) -> Command {
-        let mut rustc = Command::new("rustc");
-        rustc.arg("--target").arg(target).env("SDKROOT", &self.sdk);
-        rustc.args(["-Clinker=rust-lld", "-Clinker-flavor=ld64.lld"]);
-        rustc
-    }
-
-    /// Whether std is built with everything else, and is none of the compiler's.
-    pub(super) fn builds_std(&self, target: &str) -> bool {
-        self.from_source.iter().any(|other| other == target)
     }
 }
 
@@ -108,17 +103,16 @@ fn has_sources() -> bool {
 }
 
 /// The list as the package has it.
-fn fetch_list(workspace: &Workspace) -> Option<String> {
-    let python = program::find("python3")?;
+fn fetch_list(workspace: &Workspace, python: &Path) -> Option<String> {
     let folder = workspace.own("mac").join("package");
     // Only the list is kept.
     let _ = fs::remove_dir_all(&folder);
     let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"];
-    let mut pip_download = Command::new(&python);
+    let mut pip_download = Command::new(python);
     pip_download.args(pip).arg("--dest").arg(&folder).arg(PACKAGE);
     let is_there = pip_download.status().ok()?.success();
     let arguments = [OsString::from("-c"), UNPACK.into(), folder.clone().into(), LIST.into()];
-    let list = is_there.then(|| program::output(&python, arguments)).flatten();
+    let list = is_there.then(|| program::output(python, arguments)).flatten();
     let _ = fs::remove_dir_all(&folder);
     list
 }

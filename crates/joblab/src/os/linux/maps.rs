@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use crate::os::{Image, LoadedImage};
+use crate::os::image::{Image, LoadedImage};
 
 /// The files of these images, but for those that have none.
 ///

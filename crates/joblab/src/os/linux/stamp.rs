@@ -6,18 +6,26 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::{ptr, slice};
 
-use crate::os::LoadedImage;
+use crate::os::image::LoadedImage;
 
-/// A number made of an image's contents, as far as those are only read: of its headers and its symbols.
+/// A number made of an image's contents, as far as those are only read: of its symbols and its code.
 pub(crate) fn stamp_of(image: &LoadedImage) -> Option<Vec<u8>> {
-    let first = image.segments.first()?;
-    // SAFETY: the image's first segment is loaded, and nobody writes to it.
-    let bytes = unsafe {
-        slice::from_raw_parts(ptr::with_exposed_provenance::<u8>(first.start), first.len())
-    };
-    // FNV-1a.
-    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    Some(format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)).into_bytes())
+    // FNV-1a, by words.
+    let mix = |hash: u64, word: &u64| (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    for segment in image.segments.iter().take(2) {
+        let (start, words) = (segment.start.next_multiple_of(8), segment.len() / 8);
+        // SAFETY: the image's first segments are loaded, and nobody writes to them. One word less than there
+        // are, from the first whole one on, lies in them.
+        let words = unsafe {
+            slice::from_raw_parts(
+                ptr::with_exposed_provenance::<u64>(start),
+                words.saturating_sub(1),
+            )
+        };
+        hash = words.iter().fold(hash, mix);
+    }
+    (!image.segments.is_empty()).then(|| format!("{hash:016x}").into_bytes())
 }
 
 /// The current path of an open folder.

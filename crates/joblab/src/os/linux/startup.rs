@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::{fs, mem, ptr, slice};
 
 use super::{first_image, headers, segments};
-use crate::os::startup::Initializer;
+use crate::os::image::Initializer;
 
 /// Dynamic entries and section headers have this form where addresses have 64 bits. (Where they have 32,
 /// initializers stay in the order of the linker.)
