@@ -1,10 +1,10 @@
 //! [`Backend`]: which kinds of workers there are, how many of them `n_jobs` means, and how they start.
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod dask;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod processes;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod remote;
 mod sequential;
 mod threading;
@@ -14,7 +14,9 @@ use std::str::FromStr;
 
 use crate::error::Error;
 use crate::notebook::backtraces;
-use crate::pool::{Own, Pool, SharedMemory, Workers};
+#[cfg(unix)]
+use crate::os::HAS_DASK;
+use crate::pool::{OwnPool, Pool, SharedMemory, Workers};
 
 /// The most workers that a pool can have.
 ///
@@ -41,7 +43,8 @@ pub enum Backend {
     #[default]
     Threading,
     /// A pool of up to `n_jobs` processes: each has its own memory and its own locks, and a task
-    /// that crashes takes only its worker along. Arguments and results are copied. Linux only.
+    /// that crashes takes only its worker along. Arguments and results are copied. Linux and macOS;
+    /// for the latter it is built and linked by every test run, and not yet run on a Mac.
     ///
     /// Workers are the running program, started again. In a notebook they load the libraries of
     /// the cells, so that functions typed in any cell can run there. In a program of your own they
@@ -184,25 +187,30 @@ pub(crate) static CALLER: sequential::Caller = sequential::Caller;
 
 /// A pool of one's own as the calls use it.
 pub(crate) fn own(pool: impl Pool + 'static) -> Box<dyn Workers> {
-    Box::new(Own(Box::new(pool)))
+    Box::new(OwnPool(Box::new(pool)))
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
     Ok(Box::new(processes::Processes::start(n_jobs)?))
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn start_dask(n_jobs: usize, scheduler: Option<&str>) -> Result<Box<dyn Workers>, Error> {
+    if !HAS_DASK {
+        return Err(Error::pool(n_jobs, "Backend::Dask needs Linux; use Backend::Multiprocessing"));
+    }
     Ok(Box::new(dask::Cluster::start(n_jobs, scheduler)?))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
-    Err(Error::pool(n_jobs, "workers outside this process need Linux; use Backend::Threading"))
+    let why = "workers outside this process need Linux (WSL, on Windows) or macOS; use \
+               Backend::Threading";
+    Err(Error::pool(n_jobs, why))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 fn start_dask(n_jobs: usize, _: Option<&str>) -> Result<Box<dyn Workers>, Error> {
-    start_processes(n_jobs)
+    Err(Error::pool(n_jobs, "Backend::Dask needs Linux (WSL, on Windows); use Backend::Threading"))
 }

@@ -4,6 +4,7 @@
 //! What is generic here is compiled again in every notebook cell that calls a function of another
 //! type: [`work`] and [`function`] are thin, and the rest knows no types of tasks.
 
+mod arguments;
 mod completion;
 mod encoding;
 mod function;
@@ -12,16 +13,19 @@ mod nesting;
 mod runner;
 mod state;
 mod work;
+mod written_batch;
 
+pub(crate) use self::arguments::without_first;
 pub(crate) use self::completion::{
-    CallShared, Completion, Death, Ended, Event, Finished, RemoteWorker, Reply, Results,
+    BatchEnd, CallShared, Completion, Death, Event, Finished, RemoteWorker, Reply, Results,
 };
-pub(crate) use self::encoding::{Incoming, ResultReader, message_of, without_first};
+pub(crate) use self::encoding::{ResultReader, message_of};
 pub(crate) use self::function::{
     Fallible, Function, InWorker, PackedState, call_trampoline, make_state,
 };
-pub(crate) use self::journal::{Journal, JournalReader, Progress};
+pub(crate) use self::journal::{Journal, JournalReader, WorkerProgress};
 pub(crate) use self::nesting::{MAX_DEPTH, Nesting};
-pub(crate) use self::runner::{Failure, Recorder, Rules, run_each};
+pub(crate) use self::runner::{Failure, Outcomes, Recorder, Rules, run_each};
 pub(crate) use self::state::{State, Stateful};
 pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run};
+pub(crate) use self::written_batch::Incoming;

@@ -283,6 +283,9 @@ impl Error {
         Error::new(Kind::Other, None, message)
     }
 
+    pub(crate) fn replay(reason: impl Display) -> Self {
+        Error::new(Kind::Other, None, format!("the run cannot be replayed: {reason}"))
+    }
     pub(crate) fn figure_file(path: &Path, reason: io::Error) -> Self {
         let what = format!("the figure could not be saved to {}", path.display());
         Error::refused(None, &what, reason.into(), "")

@@ -15,7 +15,7 @@
 // 5. batch/: tasks that travel together: how they run, what is noted of each, how they are written down.
 // 6. codec/: values as bytes. shared/: memory that processes share.
 // 7. measure/: clocks, `Timing`, `Run`. figure/: pictures of those. notebook/: what we know of evcxr.
-// 8. error.rs, os/: what the system offers, for Linux and macOS.
+// 8. error.rs, os/: what the system offers; no other file asks which system it is.
 //
 // tutorial/ is what the lessons' cells call, conformance/ the suite that each backend passes.
 //
@@ -35,9 +35,6 @@
 // | part | a piece of an argument that is too large for one frame |
 // | descriptor | the number of an open file in a process |
 // | segment | memory that processes share |
-
-// Only pools of processes write tasks down, and they need Linux.
-#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 mod backend;
 mod batch;
@@ -62,7 +59,7 @@ pub use crate::{
     call::{CancelToken, Progress},
     error::Error,
     figure::{Figure, cost_against_length, cost_against_size, speedup, timeline, wall_vs_cpu},
-    measure::{Measured, Run, TaskRecord, Timing, time},
+    measure::{Measured, Run, TaskRecord, TaskRecords, Timing, Trace, time},
     os::cpu_count,
     parallel::{Parallel, shared_mem::SharedMem, with_state::WithState},
     pool::{Job, Pool},

@@ -1,48 +1,78 @@
 //! Everything that we know of the operating system: calls that the standard library does not have,
-//! fenced in here, and small things around threads and processes.
+//! fenced in here, and small things around threads and processes. No other file asks which system it is.
 //!
-//! What only one system has is in `linux.rs` and `macos.rs`, under the same names where both have it;
-//! what both share is in `unix.rs`.
+//! What Linux and macOS share is in `unix.rs` and the files beside it; what only one of them has is in
+//! `linux.rs` and `macos.rs`, under the same names. Where macOS has to do with what any Unix has and
+//! Linux has something stronger, that is in `portable.rs` and `linux/native.rs`, again under the same
+//! names: a test build (`--cfg joblab_portable`) runs `portable.rs` on Linux. Elsewhere there are threads
+//! only, with what `other.rs` has.
 
 mod cpus;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod descriptors;
+#[cfg(unix)]
+mod image;
 #[cfg(target_os = "linux")]
 mod linux;
 mod lock;
+#[cfg(any(target_os = "macos", test))]
+mod macho;
 #[cfg(target_os = "macos")]
 mod macos;
 mod names;
 mod origin;
+#[cfg(not(unix))]
+mod other;
+#[cfg(any(target_os = "macos", joblab_portable))]
+mod portable;
 pub(crate) mod process_wide;
-#[cfg(target_os = "linux")]
-mod processes;
+#[cfg(unix)]
+mod segment;
 mod spin;
 mod stack;
+#[cfg(unix)]
+pub(crate) mod startup;
+#[cfg(unix)]
 mod unix;
 
-pub use self::cpus::cpu_count;
 #[cfg(target_os = "linux")]
-pub(crate) use self::descriptors::{MOST_FILES, Received, receive, send};
-#[cfg(target_os = "linux")]
-pub(crate) use self::linux::{
-    LoadedImage, count_unloaded, current_folder, inheritable_descriptors, is_in_program,
-    loaded_images, startup,
-};
-pub(crate) use self::lock::lock;
+use self::linux as system;
+#[cfg(all(target_os = "linux", not(joblab_portable)))]
+use self::linux::native as half;
 #[cfg(target_os = "macos")]
-pub(crate) use self::macos::is_in_program;
+use self::macos as system;
+#[cfg(any(target_os = "macos", joblab_portable))]
+use self::portable as half;
+
+pub use self::cpus::cpu_count;
+pub(crate) use self::lock::lock;
 pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_name};
 pub(crate) use self::origin::Origin;
+#[cfg(not(unix))]
+pub(crate) use self::other::{
+    Descriptor, ParentWatch, Segment, cpu_of_children, exit_now, first_exported, is_first_thread,
+    is_in_program, monotonic_nanoseconds, parent_watch, time_runnable,
+};
 pub(crate) use self::process_wide::process_wide;
-#[cfg(target_os = "linux")]
-pub(crate) use self::processes::{end_of, longest_file};
 pub(crate) use self::spin::spin;
 pub(crate) use self::stack::stack_size;
-#[cfg(target_os = "linux")]
-pub(crate) use self::unix::{
-    Interest, PIPE_BUF, Stream, block_write_signals, bytes_to_read, close_inherited,
-    ignore_broken_pipes, is_readable, kill_group, kill_own_group, set_nonblocking, take_stdin,
-    wait, write_to,
+#[cfg(unix)]
+pub(crate) use self::{
+    descriptors::{Received, receive, send},
+    half::{
+        MOST_FILES, PARENT_ENDS, ParentWatch, current_folder, files_of, parent_watch,
+        path_of_folder, program, program_stamp,
+    },
+    image::{Image, LoadedImage},
+    segment::Segment,
+    system::{
+        HAS_DASK, count_unloaded, end_of, is_first_thread, is_in_program, loaded_images,
+        quiet_crashes, raise_descriptor_limit, spawning, take_programs_name, time_runnable, widen,
+    },
+    unix::{
+        Descriptor, Interest, PIPE_BUF, Stream, block_write_signals, bytes_to_read,
+        close_inherited, cpu_of_children, default_crash_handlers, exit_now, first_exported,
+        ignore_broken_pipes, inheritable_descriptors, is_readable, kill_group, kill_own_group,
+        load_library, monotonic_nanoseconds, set_nonblocking, take_stdin, wait, write_to,
+    },
 };
-pub(crate) use self::unix::{default_crash_handlers, exit_now, load_library};

@@ -338,7 +338,7 @@ impl Parallel {
 /// # Errors
 /// Where they are those of another process.
 fn available(workers: &(dyn Workers + '_)) -> Result<usize, Error> {
-    if workers.is_elsewhere() { Err(Error::forked()) } else { Ok(workers.n_workers()) }
+    if workers.is_forked() { Err(Error::forked()) } else { Ok(workers.n_workers()) }
 }
 
 /// Calls of tasks, as pairs of function and argument.

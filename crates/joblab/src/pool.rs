@@ -96,7 +96,7 @@ pub(crate) trait Workers: Pool {
     }
 
     /// Whether this process is a fork of the one that started the workers: they are not there for it.
-    fn is_elsewhere(&self) -> bool {
+    fn is_forked(&self) -> bool {
         false
     }
 
@@ -107,9 +107,9 @@ pub(crate) trait Workers: Pool {
 }
 
 /// A pool that somebody else has written, whose workers share our memory.
-pub(crate) struct Own(pub(crate) Box<dyn Pool>);
+pub(crate) struct OwnPool(pub(crate) Box<dyn Pool>);
 
-impl Pool for Own {
+impl Pool for OwnPool {
     fn n_workers(&self) -> usize {
         self.0.n_workers()
     }
@@ -127,7 +127,7 @@ impl Pool for Own {
     }
 }
 
-impl Workers for Own {}
+impl Workers for OwnPool {}
 
 /// A pool whose workers can run what borrows from the caller.
 pub(crate) trait SharedMemory: Workers {

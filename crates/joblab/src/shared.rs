@@ -3,7 +3,6 @@
 #[cfg(feature = "ndarray")]
 mod array;
 mod attachments;
-mod segment;
 mod slice;
 mod words;
 
@@ -11,6 +10,6 @@ pub(crate) use self::attachments::{
     Attached, Attachments, Files, add_files, attached_from, collecting, with_attachments,
     with_files,
 };
-pub(crate) use self::segment::Segment;
 pub use self::slice::{Part, SharedSlice, Whole};
 pub(crate) use self::words::Words;
+pub(crate) use crate::os::Segment;

@@ -9,9 +9,15 @@ use crate::program;
 use crate::python::Environment;
 use crate::workspace::{Workspace, script};
 
-/// Names of browsers that the test can drive.
-const BROWSERS: &[&str] =
-    &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+/// Names of browsers that the test can drive, and where macOS has them.
+const BROWSERS: &[&str] = &[
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
 
 /// Finds a browser.
 pub(crate) fn find() -> Option<PathBuf> {

@@ -6,6 +6,7 @@ mod imports;
 mod jupyterlab;
 mod kernel;
 mod llvm_lines;
+mod mac;
 mod notebooks;
 mod packages;
 mod problem;
@@ -38,7 +39,8 @@ cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
           --timeout SECONDS     stop a cell that takes longer";
 const TEST: &str = "\
 cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, llvm-lines
-                                (how much a cell compiles), tests, costs, release, notebooks (run
+                                (how much a cell compiles), mac (checked and linked for macOS,
+                                checked for Windows), tests, costs, release, notebooks (run
                                 and rerun), browser (the notebooks in JupyterLab); default: all";
 const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases

@@ -11,7 +11,8 @@ use crate::problem::{Problem, Result};
 /// Below this a failed step failed for want of room, whatever its own words are.
 const FULL_MEGABYTES: u64 = 100;
 
-/// Finds a program as a shell would: by its path, or by its name on PATH.
+/// Finds a program as a shell would: by its path, or by its name on PATH. One that only offers to install
+/// what it is called by is none.
 pub(crate) fn find(name: impl AsRef<Path>) -> Option<PathBuf> {
     let name = name.as_ref();
     if name.components().count() > 1 {
@@ -19,7 +20,17 @@ pub(crate) fn find(name: impl AsRef<Path>) -> Option<PathBuf> {
     }
     env::split_paths(&env::var_os("PATH")?)
         .map(|folder| folder.join(name))
-        .find(|path| is_executable(path))
+        .find(|path| is_executable(path) && !is_stub(path))
+}
+
+/// Whether it is one of those that macOS has in the place of Apple's command line tools as long as nobody
+/// has installed these: called, it opens a window.
+fn is_stub(path: &Path) -> bool {
+    const TOOLS: [&str; 2] = ["/usr/bin/cc", "/usr/bin/python3"];
+    const SELECT: &str = "/usr/bin/xcode-select";
+    TOOLS.iter().any(|tool| path == Path::new(tool))
+        && Path::new(SELECT).exists()
+        && output(SELECT, ["-p"]).is_none()
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::browser;
 use crate::imports;
 use crate::llvm_lines;
+use crate::mac;
 use crate::notebooks::Options;
 use crate::problem::{Problem, Result};
 use crate::program;
@@ -26,6 +27,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ),
     ("docs", &["doc", "--workspace", "--no-deps"]),
     (LLVM_LINES, &[]),
+    (MAC, &[]),
     (
         "tests",
         &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
@@ -44,10 +46,11 @@ const STAGES: &[(&str, &[&str])] = &[
 const COSTS: &str = "costs::";
 const IMPORTS: &str = "imports";
 const LLVM_LINES: &str = "llvm-lines";
+const MAC: &str = "mac";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
 /// What looks at sources only: neither a kernel nor Python's packages are set up for it.
-const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES];
+const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC];
 
 /// How a stage ended, if it did not pass.
 enum Outcome {
@@ -112,6 +115,7 @@ impl Stages {
                 BROWSER => look(workspace),
                 IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
                 LLVM_LINES => told(llvm_lines::check(workspace)),
+                MAC => link(workspace),
                 _ => status(&mut cargo(workspace, environment, name, arguments)),
             };
             report.note(name, started, outcome);
@@ -227,12 +231,8 @@ fn status_of_lines(command: &mut Command) -> std::result::Result<(), Outcome> {
 fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
     let Some(browser) = browser::find() else {
         let why = "no Chromium and no Chrome on PATH, so nobody has seen a plot drawn \
-                   (Debian: sudo apt install chromium)";
-        if is_ci() {
-            eprintln!("error: {why}");
-            return Err(Outcome::Failed);
-        }
-        return Err(Outcome::Skipped(why.to_owned()));
+                   (Debian: sudo apt install chromium, macOS: brew install --cask google-chrome)";
+        return skipped(why.to_owned());
     };
     match browser::command(workspace, &browser) {
         Ok(mut command) => status(&mut command),
@@ -241,6 +241,25 @@ fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
             Err(Outcome::Failed)
         }
     }
+}
+
+/// Checks and links for other systems. People may have no network; where changes are accepted, there is
+/// one.
+fn link(workspace: &Workspace) -> std::result::Result<(), Outcome> {
+    match mac::check(workspace) {
+        Ok(Ok(remarks)) => told(Ok(remarks)),
+        Ok(Err(why)) => skipped(why),
+        Err(problem) => told(Err(problem)),
+    }
+}
+
+/// Where changes are accepted, nothing is skipped.
+fn skipped(why: String) -> std::result::Result<(), Outcome> {
+    if is_ci() {
+        eprintln!("error: {why}");
+        return Err(Outcome::Failed);
+    }
+    Err(Outcome::Skipped(why))
 }
 
 /// Services that test changes set CI.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use self::queue::{Queue, Work};
+use self::queue::{JobQueue, Work};
 use crate::error::Error;
 use crate::os::{Origin, stack_size};
 use crate::pool::{InScope, Job, Pool, SharedMemory, Workers};
@@ -16,7 +16,7 @@ use crate::pool::{InScope, Job, Pool, SharedMemory, Workers};
 pub(super) struct Threads {
     /// None when it is dropped.
     pool: Option<ThreadPool>,
-    queue: Arc<Queue>,
+    queue: Arc<JobQueue>,
     origin: Origin,
 }
 
@@ -28,7 +28,7 @@ impl Threads {
             .stack_size(stack_size())
             .build()
             .map_err(|reason| Error::pool(n_jobs, reason))?;
-        let queue = Arc::new(Queue::new(n_jobs));
+        let queue = Arc::new(JobQueue::new(n_jobs));
         Ok(Threads { pool: Some(pool), queue, origin: Origin::here() })
     }
 
@@ -61,14 +61,14 @@ impl Pool for Threads {
 }
 
 impl Workers for Threads {
-    fn is_elsewhere(&self) -> bool {
-        self.origin.is_elsewhere()
+    fn is_forked(&self) -> bool {
+        self.origin.is_forked()
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        if self.origin.is_elsewhere() {
+        if self.origin.is_forked() {
             // Locks in it may be held by threads that are not there.
             std::mem::forget(self.pool.take());
         }

@@ -16,13 +16,13 @@ use crate::shared::Files;
 /// What a call waits for.
 pub(crate) enum Event {
     /// A batch has ended, well or not.
-    Ended(Range<usize>, Result<Ended, Error>),
+    Ended(Range<usize>, Result<BatchEnd, Error>),
     /// The call's token was cancelled.
     Cancelled,
 }
 
 /// How a batch has ended.
-pub(crate) enum Ended {
+pub(crate) enum BatchEnd {
     /// In this process.
     Here(Finished),
     /// In another one, whose message has not been read.
@@ -121,17 +121,17 @@ impl Completion {
 
     /// The batch has ended in this process.
     pub(crate) fn ended(mut self, finished: Finished) {
-        self.tell(Ok(Ended::Here(finished)));
+        self.tell(Ok(BatchEnd::Here(finished)));
     }
 
     /// A worker in another process has answered.
     pub(crate) fn replied(mut self, reply: Reply) {
-        self.tell(Ok(Ended::Elsewhere(reply)));
+        self.tell(Ok(BatchEnd::Elsewhere(reply)));
     }
 
     /// The worker, in another process, has died.
     pub(crate) fn died(mut self, death: Death) {
-        self.tell(Ok(Ended::Died(Box::new(death))));
+        self.tell(Ok(BatchEnd::Died(Box::new(death))));
     }
 
     /// Parts with the tasks from the given one on, for which somebody else is to tell then.
@@ -145,7 +145,7 @@ impl Completion {
         self.tell(Err(error));
     }
 
-    fn tell(&mut self, ended: Result<Ended, Error>) {
+    fn tell(&mut self, ended: Result<BatchEnd, Error>) {
         if let Some(events) = self.events.take() {
             // A caller that has gone away needs no answer.
             let _ = events.send(Event::Ended(self.tasks.clone(), ended));

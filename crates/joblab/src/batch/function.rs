@@ -12,9 +12,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::{ptr, vec};
 
-use super::encoding::{Incoming, WrittenBatch, run_each_written};
 use super::journal::Journal;
 use super::runner::{Recorder, run_each};
+use super::written_batch::{Incoming, WrittenBatch, run_each_written};
 use crate::codec::{self, Written};
 use crate::error::panic_message;
 use crate::shared::Attachments;

@@ -5,14 +5,14 @@
 //! noted only where the call goes on after a failure; there is room for about a megabyte of them.
 //!
 //! The memory is a list of numbers. The first ones are the [places](Place), and behind them come the
-//! outcomes of the tasks that have ended, in order, of each its tag and length, its times, how much was
-//! carried, and the bytes.
+//! outcomes of the tasks that have ended, in order, of each its tag and length, its [times](TaskTimes) and
+//! the bytes.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::measure::TaskTimes;
+use crate::os::Descriptor;
 use crate::shared::{Segment, Words};
 
 /// As many numbers as there are.
@@ -20,7 +20,7 @@ const WORDS: usize = 1 << 17;
 /// The first that is an outcome's.
 const FIRST: usize = 8;
 /// As many numbers as stand in front of an outcome's bytes.
-const HEAD: usize = 6;
+const HEAD: usize = 2 + TaskTimes::NUMBERS;
 /// The tag of an outcome for which there was no room.
 const NO_ROOM: u64 = u64::MAX;
 /// For how many tasks have ended, where that is not noted.
@@ -52,7 +52,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn open(file: OwnedFd) -> std::io::Result<Journal> {
+    pub(crate) fn open(file: Descriptor) -> std::io::Result<Journal> {
         let words = Words::open(file, WORDS)?;
         let journal = Journal { words, batches: 0, begun: 0, ended: None, at: FIRST };
         journal.set(Place::Open, 1);
@@ -92,7 +92,7 @@ impl Journal {
     }
 
     /// Notes a task's outcome.
-    pub(super) fn end_task(&mut self, tag: u64, outcome: &[u8], times: TaskTimes, carried: u64) {
+    pub(super) fn end_task(&mut self, tag: u64, outcome: &[u8], times: TaskTimes) {
         let Some(ended) = &mut self.ended else { return };
         *ended += 1;
         let ended = *ended;
@@ -100,15 +100,12 @@ impl Journal {
         let fits = outcome.len() <= 8 * room;
         let (tag, outcome) = if fits { (tag, outcome) } else { (NO_ROOM, &[][..]) };
         if self.words.len() - self.at >= HEAD {
-            let times = times.to_bytes();
-            let (times, _) = times.as_chunks();
-            let [start, wall, cpu] = [0, 1, 2].map(|place| u64::from_le_bytes(times[place]));
-            let head = [tag, outcome.len() as u64, start, wall, cpu, carried];
+            let head = [tag, outcome.len() as u64].into_iter().chain(times.to_numbers());
             let (words, rest) = outcome.as_chunks();
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);
             let bytes = words.iter().chain((!rest.is_empty()).then_some(&last));
-            let numbers = head.into_iter().chain(bytes.map(|word| u64::from_le_bytes(*word)));
+            let numbers = head.chain(bytes.map(|word| u64::from_le_bytes(*word)));
             let mut places = self.words[self.at..].iter();
             for (number, place) in numbers.zip(places.by_ref()) {
                 place.store(number, Ordering::Relaxed);
@@ -124,7 +121,7 @@ pub(crate) struct JournalReader(Words);
 
 /// How far a worker came that has died.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum WorkerProgress {
     /// It has no journal.
     Unknown,
     /// It had not begun any task of the batch. `prepares`: it was getting ready for it.
@@ -140,8 +137,8 @@ pub(crate) enum Progress {
 pub(crate) struct Noted {
     /// Tag and bytes; none where there was no room.
     pub(super) outcome: Option<(u64, Vec<u8>)>,
-    pub(super) times: [u8; 24],
-    pub(super) carried: u64,
+    /// Its [times](TaskTimes).
+    pub(super) times: [u64; TaskTimes::NUMBERS],
 }
 
 impl JournalReader {
@@ -159,41 +156,36 @@ impl JournalReader {
     }
 
     /// How far the worker, which has ended, came with the batch after `answered` others.
-    pub(crate) fn progress(&self, answered: u64) -> Progress {
+    pub(crate) fn progress(&self, answered: u64) -> WorkerProgress {
         let begun = self.get(Place::Begun) as usize;
         match self.get(Place::Batches).checked_sub(answered) {
-            _ if self.get(Place::Open) == 0 => Progress::Unknown,
-            Some(0) => Progress::NotBegun { prepares: self.get(Place::Prepares) != 0 },
-            Some(1) if begun == 0 => Progress::NotBegun { prepares: false },
-            Some(1) if self.get(Place::Ended) == NOT_NOTED => Progress::Begun(begun),
+            _ if self.get(Place::Open) == 0 => WorkerProgress::Unknown,
+            Some(0) => WorkerProgress::NotBegun { prepares: self.get(Place::Prepares) != 0 },
+            Some(1) if begun == 0 => WorkerProgress::NotBegun { prepares: false },
+            Some(1) if self.get(Place::Ended) == NOT_NOTED => WorkerProgress::Begun(begun),
             Some(1) => {
                 let ended = begun.min(self.get(Place::Ended) as usize);
                 let mut at = FIRST;
                 let ended = (0..ended).map(|_| self.noted(&mut at)).collect();
-                Progress::Noted { begun, ended }
+                WorkerProgress::Noted { begun, ended }
             }
-            _ => Progress::Unknown,
+            _ => WorkerProgress::Unknown,
         }
     }
 
     fn noted(&self, at: &mut usize) -> Noted {
         let mut numbers =
             self.0.get(*at..).unwrap_or_default().iter().map(|word| word.load(Ordering::Relaxed));
-        let mut next = || numbers.next();
-        let head = (|| Some((next()?, next()?, [next()?, next()?, next()?], next()?)))();
-        let Some((tag, length, times, carried)) = head else {
-            return Noted { outcome: None, times: [0; 24], carried: 0 };
+        let head: Vec<u64> = numbers.by_ref().take(HEAD).collect();
+        let Ok::<[u64; HEAD], _>([tag, length, times @ ..]) = head.try_into() else {
+            return Noted { outcome: None, times: [0; TaskTimes::NUMBERS] };
         };
         let words = length.div_ceil(8).min(WORDS as u64) as usize;
         *at += HEAD + words;
         let mut bytes: Vec<u8> = numbers.take(words).flat_map(u64::to_le_bytes).collect();
         bytes.truncate(length as usize);
-        let mut in_bytes = [0; 24];
-        for (place, time) in in_bytes.chunks_exact_mut(8).zip(times) {
-            place.copy_from_slice(&time.to_le_bytes());
-        }
         let outcome = (tag != NO_ROOM).then_some((tag, bytes));
-        Noted { outcome, times: in_bytes, carried }
+        Noted { outcome, times }
     }
 }
 
@@ -205,47 +197,51 @@ mod tests {
     fn both() -> (Journal, JournalReader) {
         let reader = JournalReader::new().unwrap();
         let file = reader.segment().file().try_clone_to_owned().unwrap();
-        assert_eq!(reader.progress(0), Progress::Unknown);
+        assert_eq!(reader.progress(0), WorkerProgress::Unknown);
         (Journal::open(file).unwrap(), reader)
     }
 
     fn times() -> TaskTimes {
         let mut laps = Laps::start_in_process(1);
-        laps.lap();
+        laps.lap(11);
         laps.finish()[0]
     }
 
     /// The bytes that are noted of each task.
-    fn noted(progress: Progress) -> (usize, Vec<Option<Vec<u8>>>) {
-        let Progress::Noted { begun, ended } = progress else { panic!("{progress:?}") };
+    fn noted(progress: WorkerProgress) -> (usize, Vec<Option<Vec<u8>>>) {
+        let WorkerProgress::Noted { begun, ended } = progress else { panic!("{progress:?}") };
         (begun, ended.into_iter().map(|noted| Some(noted.outcome?.1)).collect())
     }
 
     #[test]
     fn the_parent_reads_how_far_the_worker_came() {
         let (mut journal, reader) = both();
-        assert_eq!(reader.progress(0), Progress::NotBegun { prepares: false });
+        assert_eq!(reader.progress(0), WorkerProgress::NotBegun { prepares: false });
         journal.prepares(true);
-        assert_eq!(reader.progress(0), Progress::NotBegun { prepares: true });
+        assert_eq!(reader.progress(0), WorkerProgress::NotBegun { prepares: true });
         journal.prepares(false);
         journal.begin_batch(false);
-        assert_eq!(reader.progress(0), Progress::NotBegun { prepares: false });
+        assert_eq!(reader.progress(0), WorkerProgress::NotBegun { prepares: false });
         journal.begin_task();
         journal.begin_task();
-        assert_eq!(reader.progress(0), Progress::Begun(2));
-        assert_eq!(reader.progress(1), Progress::NotBegun { prepares: false }, "the next batch");
+        assert_eq!(reader.progress(0), WorkerProgress::Begun(2));
+        assert_eq!(
+            reader.progress(1),
+            WorkerProgress::NotBegun { prepares: false },
+            "the next batch"
+        );
 
         journal.begin_batch(true);
         let outcomes: [&[u8]; 4] = [b"", b"12345678", b"a little more", &[7; 1000]];
         let time = times();
         for outcome in outcomes {
             journal.begin_task();
-            journal.end_task(3, outcome, time, 11);
+            journal.end_task(3, outcome, time);
         }
         journal.begin_task();
         let progress = reader.progress(1);
-        let Progress::Noted { begun: 5, ended } = &progress else { panic!("{progress:?}") };
-        assert!(ended.iter().all(|noted| noted.times == time.to_bytes() && noted.carried == 11));
+        let WorkerProgress::Noted { begun: 5, ended } = &progress else { panic!("{progress:?}") };
+        assert!(ended.iter().all(|noted| noted.times == time.to_numbers()));
         assert!(ended.iter().all(|noted| noted.outcome.as_ref().unwrap().0 == 3));
         let expected = outcomes.iter().map(|outcome| Some(outcome.to_vec()));
         assert_eq!(noted(progress), (5, expected.collect()));
@@ -260,11 +256,11 @@ mod tests {
             let large = vec![1; 8 * WORDS];
             for outcome in [&large, &large[..500_000], &large[..500_000], &large[..10_000]] {
                 journal.begin_task();
-                journal.end_task(0, outcome, times(), 0);
+                journal.end_task(0, outcome, times());
             }
             for _ in 0..4000 {
                 journal.begin_task();
-                journal.end_task(0, b"small", times(), 0);
+                journal.end_task(0, b"small", times());
             }
             let (begun, outcomes) = noted(reader.progress(journal.batches - 1));
             assert_eq!((begun, outcomes.len()), (4004, 4004));

@@ -52,8 +52,6 @@ pub(crate) enum Failure {
 pub(crate) struct Outcomes {
     /// Of each task that was begun.
     pub(crate) times: Vec<TaskTimes>,
-    /// How many bytes of argument and result were carried for each; none where they were not.
-    pub(crate) carried: Vec<u64>,
     /// The tasks that failed, by their places in the batch, in order.
     pub(crate) failures: Vec<(usize, Failure)>,
 }
@@ -100,17 +98,25 @@ impl<'a> Recorder<'a> {
 
     /// A task has ended. `has_failed`: whether what it returned is an error of its own.
     pub(crate) fn ended(&mut self, has_failed: bool) {
+        self.ended_remotely(has_failed, 0);
+    }
+
+    /// The same for one whose argument and result travel: they are so many bytes.
+    pub(super) fn ended_remotely(&mut self, has_failed: bool, carried: u64) {
         if has_failed {
-            self.failed(Failure::Returned);
-        } else {
-            self.laps.lap();
+            self.note_failure(Failure::Returned);
         }
+        self.laps.lap(carried);
     }
 
     /// A task has ended without a result that counts.
     pub(crate) fn failed(&mut self, failure: Failure) {
+        self.note_failure(failure);
+        self.laps.lap(0);
+    }
+
+    fn note_failure(&mut self, failure: Failure) {
         self.failures.push((self.laps.count(), failure));
-        self.laps.lap();
         self.is_over = !self.keep_going;
     }
 
@@ -120,7 +126,7 @@ impl<'a> Recorder<'a> {
     }
 
     pub(crate) fn finish(self) -> Outcomes {
-        Outcomes { times: self.laps.finish(), carried: Vec::new(), failures: self.failures }
+        Outcomes { times: self.laps.finish(), failures: self.failures }
     }
 }
 

@@ -4,8 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{thread, vec};
 
+use super::arguments::ArgumentWriter;
 use super::completion::{CallShared, Completion, Finished, Results};
-use super::encoding::ArgumentWriter;
 use super::function::{Function, PackedState};
 use super::runner::{Recorder, resume};
 use crate::codec::{PART, Sink, WriteParts};
@@ -64,7 +64,7 @@ impl<F: Function<A, R>, A: Data, R: Data> Portable for Batch<F, A, R> {
     }
 
     fn write(&self, arguments: &mut ArgumentWriter<'_>) -> Result<(), String> {
-        self.arguments.as_slice().iter().try_for_each(|argument| arguments.write(argument))
+        arguments.write(self.arguments.as_slice())
     }
 }
 

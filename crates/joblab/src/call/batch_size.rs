@@ -40,7 +40,7 @@ impl BatchSize {
         let Some(duration) = self.duration else {
             return;
         };
-        let wall: Duration = times.iter().map(|times| times.wall).sum();
+        let wall: Duration = times.iter().map(TaskTimes::wall).sum();
         let tasks = times.len() as f64;
         let fitting = tasks * duration.as_secs_f64() / wall.as_secs_f64().max(1e-9);
         if wall > 2 * duration {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::batch::Results;
 use crate::error::Error;
-use crate::measure::TaskRecord;
+use crate::measure;
 
 /// Takes results, of which it knows the type.
 pub(super) trait Take {
@@ -19,13 +19,12 @@ pub(super) trait Collect {
     /// The results of a batch; its tasks follow, in order.
     fn batch(&mut self, results: Results);
 
-    /// Where the records of these tasks of that batch go, all of which have succeeded; the next results of
-    /// the batch are theirs. None where nobody asks for records.
-    fn succeeded(&mut self, tasks: Range<usize>) -> Option<&mut [Option<TaskRecord>]>;
+    /// Tasks of that batch have succeeded; the next results of the batch are theirs.
+    fn succeeded(&mut self, measured: measure::Segment);
 
-    /// How a task of that batch ended for good. `has_result`: whether the next of the batch's results is
+    /// A task of that batch has failed for good. `has_result`: whether the next of the batch's results is
     /// its own.
-    fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool);
+    fn failed(&mut self, index: usize, error: Error, has_result: bool);
 
     /// How many results wait for their consumer.
     fn held(&self) -> usize {
@@ -47,15 +46,14 @@ struct Segment {
 pub(super) struct All {
     batches: Vec<Results>,
     segments: Vec<Segment>,
-    pub(super) records: Vec<Option<TaskRecord>>,
+    pub(super) measured: Vec<measure::Segment>,
     /// The first failure of a task.
     pub(super) failure: Option<Error>,
 }
 
 impl All {
-    /// For a list that may be so long: it may promise more than memory holds.
-    pub(super) fn for_tasks(expected: usize) -> Self {
-        All { records: Vec::with_capacity(expected.min(1 << 20)), ..All::default() }
+    fn push(&mut self, tasks: Range<usize>, succeeded: bool) {
+        self.segments.push(Segment { tasks, batch: self.batches.len() - 1, succeeded });
     }
 
     /// Gives all results to `taken`, in the order of the list.
@@ -72,41 +70,15 @@ impl Collect for All {
         self.batches.push(results);
     }
 
-    fn succeeded(&mut self, tasks: Range<usize>) -> Option<&mut [Option<TaskRecord>]> {
-        let batch = self.batches.len() - 1;
-        self.segments.push(Segment { tasks: tasks.clone(), batch, succeeded: true });
-        if self.records.len() < tasks.end {
-            self.records.resize_with(tasks.end, || None);
-        }
-        Some(&mut self.records[tasks])
+    fn succeeded(&mut self, measured: measure::Segment) {
+        self.push(measured.tasks(), true);
+        self.measured.push(measured);
     }
 
-    fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool) {
-        let succeeded = outcome.is_ok();
-        match outcome {
-            Ok(record) => {
-                if self.records.len() <= index {
-                    self.records.resize(index + 1, None);
-                }
-                self.records[index] = Some(record);
-            }
-            Err(error) => {
-                self.failure.get_or_insert(error);
-            }
-        }
-        if !has_result {
-            return;
-        }
-        let batch = self.batches.len() - 1;
-        match self.segments.last_mut() {
-            Some(last)
-                if last.batch == batch
-                    && last.tasks.end == index
-                    && last.succeeded == succeeded =>
-            {
-                last.tasks.end += 1;
-            }
-            _ => self.segments.push(Segment { tasks: index..index + 1, batch, succeeded }),
+    fn failed(&mut self, index: usize, error: Error, has_result: bool) {
+        self.failure.get_or_insert(error);
+        if has_result {
+            self.push(index..index + 1, false);
         }
     }
 }
@@ -122,7 +94,7 @@ struct Outcome {
 
 /// Outcomes that wait for their consumer.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct OutcomeQueue {
     /// Whether they come in the order of the list.
     is_ordered: bool,
     /// The outcomes of the next tasks, where they are there.
@@ -134,13 +106,13 @@ pub(super) struct Queue {
     first_batch: usize,
 }
 
-impl Queue {
+impl OutcomeQueue {
     pub(super) fn ordered() -> Self {
-        Queue { is_ordered: true, ..Queue::default() }
+        OutcomeQueue { is_ordered: true, ..OutcomeQueue::default() }
     }
 
     pub(super) fn unordered() -> Self {
-        Queue::default()
+        OutcomeQueue::default()
     }
 
     /// Whether the next outcome is there.
@@ -193,7 +165,7 @@ impl Queue {
     }
 }
 
-impl Collect for Queue {
+impl Collect for OutcomeQueue {
     fn batch(&mut self, results: Results) {
         // One that no outcome was in is never left.
         if let Some(last) = self.batches.back_mut()
@@ -204,13 +176,12 @@ impl Collect for Queue {
         self.batches.push_back(Some((results, 0)));
     }
 
-    fn succeeded(&mut self, tasks: Range<usize>) -> Option<&mut [Option<TaskRecord>]> {
-        tasks.for_each(|index| self.push(index, None, true));
-        None
+    fn succeeded(&mut self, measured: measure::Segment) {
+        measured.tasks().for_each(|index| self.push(index, None, true));
     }
 
-    fn task(&mut self, index: usize, outcome: Result<TaskRecord, Error>, has_result: bool) {
-        self.push(index, outcome.err(), has_result);
+    fn failed(&mut self, index: usize, error: Error, has_result: bool) {
+        self.push(index, Some(error), has_result);
     }
 
     /// What comes as it is ready takes up no room ahead.
@@ -219,7 +190,7 @@ impl Collect for Queue {
     }
 }
 
-impl Queue {
+impl OutcomeQueue {
     fn push(&mut self, index: usize, error: Option<Error>, has_result: bool) {
         let batch = self.first_batch + self.batches.len() - 1;
         if let Some(Some((_, outcomes))) = self.batches.back_mut() {

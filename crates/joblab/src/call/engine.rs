@@ -9,14 +9,14 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::batch_size::BatchSize;
 use super::cancel::Watch;
-use super::collect::{All, Collect, Queue, Take};
+use super::collect::{All, Collect, OutcomeQueue, Take};
 use super::options::Options;
 use super::progress::{Counts, Reporter};
 use super::retries::{Keeper, Retries};
 use super::tasks::Tasks;
 use crate::batch::{CallShared, Completion, Event, Nesting, Rules};
 use crate::error::{self, Error};
-use crate::measure::{Moment, Stopwatch, TaskRecord, Timing};
+use crate::measure::{Moment, Stopwatch, TaskRecords, Timing};
 use crate::os::spin;
 use crate::pool::Workers;
 use crate::shared;
@@ -48,9 +48,9 @@ pub(crate) struct Engine<'p> {
 }
 
 /// What there is to tell of a call in which no task failed, beside the results.
-pub(super) struct Ended {
+pub(super) struct CallEnd {
     pub(super) timing: Timing,
-    pub(super) records: Vec<TaskRecord>,
+    pub(super) records: TaskRecords,
     pub(super) n_workers: usize,
 }
 
@@ -71,8 +71,8 @@ pub(super) fn run_to_end(
     setup: Setup<'_>,
     tasks: &mut dyn Tasks,
     taken: &mut dyn Take,
-) -> Result<Ended, Error> {
-    let mut all = All::for_tasks(tasks.remaining().unwrap_or(0));
+) -> Result<CallEnd, Error> {
+    let mut all = All::default();
     let ended = Engine::new(setup).run(tasks, &mut all);
     all.give_to(taken);
     ended
@@ -120,7 +120,7 @@ impl<'p> Engine<'p> {
         }
     }
 
-    fn run(mut self, tasks: &mut dyn Tasks, all: &mut All) -> Result<Ended, Error> {
+    fn run(mut self, tasks: &mut dyn Tasks, all: &mut All) -> Result<CallEnd, Error> {
         let mut failure: Option<Error> = None;
         loop {
             let advanced = self.advance(tasks, all);
@@ -145,19 +145,22 @@ impl<'p> Engine<'p> {
             let elapsed = self.stopwatch.origin().elapsed();
             error.add(&format!("the last task that ran in a thread ended after {elapsed:.3?}"));
         }
-        let records = std::mem::take(&mut all.records);
-        let missing = || records.iter().position(Option::is_none);
-        if let Some(error) = failure.or_else(|| missing().map(Error::lost)) {
+        if let Some(error) = failure {
             return Err(error);
         }
-        // All are there, so that this only takes the wrapping off, where they lie.
-        let records: Vec<_> = records.into_iter().map_while(|record| record).collect();
-        let timing = self.stopwatch.stop(records.iter().map(|task| task.cpu).sum());
-        Ok(Ended { timing, records, n_workers: self.workers.n_workers() })
+        let measured = std::mem::take(&mut all.measured);
+        let records = TaskRecords::new(self.stopwatch.origin(), measured).map_err(Error::lost)?;
+        let mut timing = self.stopwatch.stop();
+        records.add_to(&mut timing);
+        Ok(CallEnd { timing, records, n_workers: self.workers.n_workers() })
     }
 
     /// Goes on until the next outcome is ready. The error that ended the call comes last.
-    pub(super) fn fill(&mut self, tasks: &mut dyn Tasks, queue: &mut Queue) -> Option<Error> {
+    pub(super) fn fill(
+        &mut self,
+        tasks: &mut dyn Tasks,
+        queue: &mut OutcomeQueue,
+    ) -> Option<Error> {
         while !queue.is_ready() && !self.is_over {
             match self.advance(tasks, queue) {
                 Ok(goes_on) => self.is_over = !goes_on,
@@ -279,7 +282,7 @@ impl<'p> Engine<'p> {
     /// Whether the workers are those of this process: the caller's code, which runs where tasks are
     /// pulled, may have forked. It is a system call, so it is made only where that matters.
     fn check_process(&self) -> Result<(), Error> {
-        if self.workers.is_elsewhere() { Err(Error::forked()) } else { Ok(()) }
+        if self.workers.is_forked() { Err(Error::forked()) } else { Ok(()) }
     }
 
     /// Waits for the next event, or until a limit of the call has passed. None where the call is
@@ -320,7 +323,7 @@ impl<'p> Engine<'p> {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.counts.all_sent = true;
         self.retries.clear();
-        self.leaves = self.workers.stop_unwanted() || self.workers.is_elsewhere();
+        self.leaves = self.workers.stop_unwanted() || self.workers.is_forked();
     }
 
     pub(super) fn is_stopped(&self) -> bool {

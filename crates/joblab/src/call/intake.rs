@@ -3,13 +3,14 @@
 use std::iter;
 use std::ops::Range;
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use super::collect::Collect;
 use super::engine::Engine;
 use super::tasks::Tasks;
-use crate::batch::{Death, Ended, Failure, Finished, Reply, ResultReader};
+use crate::batch::{BatchEnd, Death, Failure, Finished, Outcomes, Reply, ResultReader};
 use crate::error::Error;
-use crate::measure::{TaskRecord, TaskTimes, used_in_other_processes, used_in_other_threads};
+use crate::measure::{Segment, TaskTimes, used_in_other_processes, used_in_other_threads};
 use crate::shared;
 
 impl Engine<'_> {
@@ -17,17 +18,17 @@ impl Engine<'_> {
     pub(super) fn take_in_batch(
         &mut self,
         range: Range<usize>,
-        ended: Result<Ended, Error>,
+        ended: Result<BatchEnd, Error>,
         tasks: &mut dyn Tasks,
         collect: &mut dyn Collect,
     ) {
         let (ended_tasks, ended, running) = match ended {
-            Ok(Ended::Here(finished)) => (range, Ok(finished), None),
-            Ok(Ended::Elsewhere(reply)) => {
+            Ok(BatchEnd::Here(finished)) => (range, Ok(finished), None),
+            Ok(BatchEnd::Elsewhere(reply)) => {
                 let read = read(tasks, &range, reply);
                 (range, read, None)
             }
-            Ok(Ended::Died(death)) => {
+            Ok(BatchEnd::Died(death)) => {
                 let Death { ended, reply, error } = *death;
                 let ended = range.start..range.start + ended;
                 let running = error.map(|error| (ended.end..range.end, error));
@@ -53,55 +54,57 @@ impl Engine<'_> {
             count_for_the_task_around(&outcomes.times, thread_id);
         }
         collect.batch(results);
-        let origin = self.stopwatch.origin();
-        let record = |place: usize, times: &TaskTimes, carried: u64| {
-            let index = range.start + place;
-            TaskRecord::of_times(index, pid, thread.clone(), times, carried, origin)
-        };
-        let carried = outcomes.carried.into_iter().chain(iter::repeat(0));
-        let costs = outcomes.times.iter().zip(carried).enumerate();
+        let Outcomes { times, failures } = outcomes;
+        let batch = Segment { first: range.start, pid, thread: thread.clone(), times };
         // Most batches have no failure, and may have many tasks.
-        if outcomes.failures.is_empty() && self.options.task_timeout.is_none() {
-            let ended = range.start..range.start + outcomes.times.len();
-            ended.clone().for_each(|index| self.settle(index));
-            let slots = collect.succeeded(ended).into_iter().flatten();
-            for (slot, (place, (times, carried))) in slots.zip(costs) {
-                *slot = Some(record(place, times, carried));
-            }
-            return;
+        if failures.is_empty() && self.options.task_timeout.is_none() {
+            return self.take_in_successes(batch, collect);
         }
-        let mut failures = outcomes.failures.into_iter().peekable();
-        for (place, (times, carried)) in costs {
+        let mut failures = failures.into_iter().peekable();
+        // Behind the last failure.
+        let mut next = 0;
+        for (place, times) in batch.times.iter().enumerate() {
             let index = range.start + place;
             let failure = failures.next_if(|(failed, _)| *failed == place);
-            let (outcome, has_result) = match failure.map(|(_, failure)| failure) {
-                None => (self.in_time(index, times).map(|()| record(place, times, carried)), true),
-                Some(Failure::Returned) => (Err(Error::returned(index)), true),
-                Some(Failure::Panicked(_)) if self.tries_again(index) => continue,
+            let (error, has_result) = match failure.map(|(_, failure)| failure) {
+                None => match self.too_late(index, times.wall()) {
+                    None => continue,
+                    Some(error) => (Some(error), true),
+                },
+                Some(Failure::Returned) => (Some(Error::returned(index)), true),
+                Some(Failure::Panicked(_)) if self.tries_again(index) => (None, false),
                 Some(Failure::Panicked(message)) => {
-                    (Err(Error::panic(index, &thread, pid, &message)), false)
+                    (Some(Error::panic(index, &thread, pid, &message)), false)
                 }
-                Some(Failure::NoState(reason)) => (Err(Error::state(index, reason)), false),
+                Some(Failure::NoState(reason)) => (Some(Error::state(index, reason)), false),
                 Some(Failure::ArgumentUnread(reason)) => {
-                    (Err(Error::unread_argument(index, reason)), false)
+                    (Some(Error::unread_argument(index, reason)), false)
                 }
-                Some(Failure::NotCarried(reason)) => (Err(Error::result(index, reason)), false),
+                Some(Failure::NotCarried(reason)) => (Some(Error::result(index, reason)), false),
             };
-            self.settle(index);
-            collect.task(index, outcome, has_result);
+            self.take_in_successes(batch.part(next..place), collect);
+            next = place + 1;
+            if let Some(error) = error {
+                self.settle(index..index + 1);
+                collect.failed(index, error, has_result);
+            }
+        }
+        self.take_in_successes(batch.part(next..batch.times.len()), collect);
+    }
+
+    fn take_in_successes(&mut self, measured: Segment, collect: &mut dyn Collect) {
+        if !measured.times.is_empty() {
+            self.settle(measured.tasks());
+            collect.succeeded(measured);
         }
     }
 
-    /// A worker that could be stopped has been; of a thread this is the first that is heard.
-    fn in_time(&self, index: usize, times: &TaskTimes) -> Result<(), Error> {
-        match self.options.task_timeout {
-            Some(limit) if times.wall > limit => Err(Error::task_timeout(
-                index,
-                limit,
-                &format!("threads cannot be stopped: it ended after {:.3?}", times.wall),
-            )),
-            _ => Ok(()),
-        }
+    /// The error of a task that took longer than it may. A worker that could be stopped has been; of a
+    /// thread this is the first that is heard.
+    fn too_late(&self, index: usize, wall: Duration) -> Option<Error> {
+        let limit = self.options.task_timeout.filter(|limit| wall > *limit)?;
+        let how = format!("threads cannot be stopped: it ended after {wall:.3?}");
+        Some(Error::task_timeout(index, limit, &how))
     }
 
     /// Passes on the failure of a whole batch. Where tasks travelled with the one that is to blame,
@@ -119,8 +122,8 @@ impl Engine<'_> {
             };
             let others: Vec<_> = range.clone().skip(1).map(|index| (index, other(index))).collect();
             for (index, error) in iter::once((range.start, error)).chain(others) {
-                self.settle(index);
-                collect.task(index, Err(error), false);
+                self.settle(index..index + 1);
+                collect.failed(index, error, false);
             }
         }
     }
@@ -130,16 +133,18 @@ impl Engine<'_> {
         !self.is_stopped() && self.retries.try_again(index)
     }
 
-    /// A task has ended for good.
-    fn settle(&mut self, index: usize) {
-        self.counts.done += 1;
-        self.retries.keeper.forget(index);
+    /// Tasks have ended for good.
+    fn settle(&mut self, tasks: Range<usize>) {
+        self.counts.done += tasks.len();
+        if self.retries.keeper.is_needed() {
+            tasks.for_each(|index| self.retries.keeper.forget(index));
+        }
     }
 }
 
 /// Counts a batch's CPU time for the task that made the call, unless it ran in the same thread.
 fn count_for_the_task_around(times: &[TaskTimes], thread_id: Option<ThreadId>) {
-    let cpu = times.iter().map(|times| times.cpu).sum();
+    let cpu = times.iter().map(TaskTimes::cpu).sum();
     match thread_id {
         None => used_in_other_processes(cpu),
         Some(thread) if thread != thread::current().id() => used_in_other_threads(cpu),
@@ -156,8 +161,8 @@ fn read(tasks: &mut dyn Tasks, range: &Range<usize>, reply: Reply) -> Result<Fin
     });
     let results = tasks.take_read();
     let mut outcomes = outcomes.ok_or_else(|| Error::torn(range.start))?;
-    for times in &mut outcomes.times {
-        times.read_ahead(worker.clock_ahead);
+    if worker.clock_ahead != 0 {
+        outcomes.times.iter_mut().for_each(|times| times.read_ahead(worker.clock_ahead));
     }
     Ok(Finished { outcomes, results, pid: worker.pid, thread: worker.thread, thread_id: None })
 }

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::vec;
 
-use super::collect::{Queue, Take};
-use super::engine::{Ended, Engine, Setup, run_to_end};
+use super::collect::{OutcomeQueue, Take};
+use super::engine::{CallEnd, Engine, Setup, run_to_end};
 use super::tasks::Tasks;
 use crate::batch::Results;
 use crate::error::Error;
@@ -68,8 +68,8 @@ pub(crate) fn run<R: Send + 'static>(
     }
 }
 
-fn run_of<R>(results: Vec<R>, ended: Ended) -> Run<R> {
-    let Ended { timing, records: tasks, n_workers } = ended;
+fn run_of<R>(results: Vec<R>, ended: CallEnd) -> Run<R> {
+    let CallEnd { timing, records: tasks, n_workers } = ended;
     Run::new(results, timing, tasks, n_workers)
 }
 
@@ -105,14 +105,14 @@ where
 pub(crate) struct Unordered<'p, T, R> {
     engine: Engine<'p>,
     tasks: T,
-    queue: Queue,
+    queue: OutcomeQueue,
     taken: Taken<R>,
 }
 
 impl<'p, T, R> Unordered<'p, T, R> {
     pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Self {
         let engine = Engine::new(setup);
-        Unordered { engine, tasks, queue: Queue::unordered(), taken: Taken::new() }
+        Unordered { engine, tasks, queue: OutcomeQueue::unordered(), taken: Taken::new() }
     }
 }
 
@@ -132,14 +132,14 @@ impl<T: Tasks, R: 'static> Iterator for Unordered<'_, T, R> {
 pub(crate) struct Ordered<'p, T, R> {
     engine: Engine<'p>,
     tasks: T,
-    queue: Queue,
+    queue: OutcomeQueue,
     taken: Taken<R>,
 }
 
 impl<'p, T, R> Ordered<'p, T, R> {
     pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Self {
         let engine = Engine::new(setup);
-        Ordered { engine, tasks, queue: Queue::ordered(), taken: Taken::new() }
+        Ordered { engine, tasks, queue: OutcomeQueue::ordered(), taken: Taken::new() }
     }
 }
 

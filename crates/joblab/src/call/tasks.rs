@@ -5,7 +5,7 @@ use std::vec;
 
 use super::retries::{Keeper, KeptTask};
 use crate::batch::{self, Batch, Completion, Function, Portable, ResultReader, Results, Work};
-use crate::codec;
+use crate::codec::{self, Form};
 use crate::error::Error;
 use crate::pool::{Job, Spawn, Workers};
 use crate::task::Data;
@@ -107,7 +107,7 @@ where
         if place == self.functions.len() {
             self.functions.push(function.clone());
         }
-        keeper.keep(place, &mut |sink| codec::append(argument, sink))
+        keeper.keep(place, &mut |sink| Form::new().write(argument, sink))
     }
 
     fn batch(function: F, arguments: Vec<A>) -> Box<dyn Portable> {
@@ -171,8 +171,9 @@ where
     }
 
     fn read(&mut self, reader: &mut ResultReader<'_>) {
+        let form = Form::new();
         while let Some(bytes) = reader.next_result() {
-            match codec::read(bytes) {
+            match form.read(bytes) {
                 Ok(result) => self.results.push(result),
                 Err(reason) => reader.refuse(reason),
             }

@@ -54,6 +54,11 @@ impl<'a> Sink<'a> {
         true
     }
 
+    /// Writes bytes. The error says why that cannot be done.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.write_all(bytes).map_err(|error| error.to_string())
+    }
+
     /// Leaves room for a length; the place of it.
     pub(crate) fn reserve_length(&mut self) -> usize {
         reserve_length(self.bytes)

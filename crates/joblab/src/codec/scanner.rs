@@ -1,12 +1,13 @@
 //! Reads the [format](super::format) piece by piece, and knows nothing of what is made of the pieces.
 
-use serde::de::{Error as _, Expected, Unexpected};
+use serde::de::Expected;
 
 use super::error::Error;
 use super::format::*;
 use super::number_run::Run;
-use super::source::{Bytes, Source};
+use super::source::{Bytes, Source, Text};
 use super::stack::Stack;
+use super::token::Token;
 
 /// Where nobody knows how many bytes are to come, so many may.
 const EXPECTED: usize = 1 << 16;
@@ -17,103 +18,10 @@ pub(super) struct Scanner<'de> {
     run: Run,
 }
 
-/// The beginning of a value, or the whole if it is small.
-#[derive(Clone, Copy)]
-pub(super) enum Token {
-    None,
-    /// The value in it follows.
-    Some,
-    Unit,
-    Bool(bool),
-    Char(char),
-    /// So many bytes follow.
-    Str(u64),
-    Bytes(u64),
-    /// The items or entries follow, perhaps so many.
-    Seq(usize),
-    Map(usize),
-    /// The name follows, and then what it holds.
-    UnitVariant,
-    Variant,
-    U8(u8),
-    U16(u16),
-    U32(u32),
-    U64(u64),
-    U128(u128),
-    I8(i8),
-    I16(i16),
-    I32(i32),
-    I64(i64),
-    I128(i128),
-    F32(f32),
-    F64(f64),
-}
-
-/// A number whose width is not the one that was asked for.
-pub(super) enum Number {
-    Unsigned(u64),
-    Signed(i64),
-}
-
-/// A string: see [`Bytes`].
-pub(super) enum Text<'a, 'de> {
-    Lasting(&'de str),
-    Passing(&'a str),
-    Owned(String),
-}
-
-impl Token {
-    /// What an error says that was found.
-    fn found(self) -> Unexpected<'static> {
-        match self {
-            Token::None | Token::Some => Unexpected::Option,
-            Token::Unit => Unexpected::Unit,
-            Token::Bool(value) => Unexpected::Bool(value),
-            Token::Char(value) => Unexpected::Char(value),
-            Token::Str(_) => Unexpected::Other("string"),
-            Token::Bytes(_) => Unexpected::Other("bytes"),
-            Token::Seq(_) => Unexpected::Seq,
-            Token::Map(_) => Unexpected::Map,
-            Token::UnitVariant => Unexpected::UnitVariant,
-            Token::Variant => Unexpected::Enum,
-            Token::U8(n) => Unexpected::Unsigned(n.into()),
-            Token::U16(n) => Unexpected::Unsigned(n.into()),
-            Token::U32(n) => Unexpected::Unsigned(n.into()),
-            Token::U64(n) => Unexpected::Unsigned(n),
-            Token::I8(n) => Unexpected::Signed(n.into()),
-            Token::I16(n) => Unexpected::Signed(n.into()),
-            Token::I32(n) => Unexpected::Signed(n.into()),
-            Token::I64(n) => Unexpected::Signed(n),
-            Token::U128(_) | Token::I128(_) => Unexpected::Other("number of 128 bits"),
-            Token::F32(n) => Unexpected::Float(n.into()),
-            Token::F64(n) => Unexpected::Float(n),
-        }
-    }
-
-    /// The same with integers of 64 bits for those of fewer.
-    pub(super) fn widened(self) -> Token {
-        match self {
-            Token::U8(n) => Token::U64(n.into()),
-            Token::U16(n) => Token::U64(n.into()),
-            Token::U32(n) => Token::U64(n.into()),
-            Token::I8(n) => Token::I64(n.into()),
-            Token::I16(n) => Token::I64(n.into()),
-            Token::I32(n) => Token::I64(n.into()),
-            other => other,
-        }
-    }
-
-    /// The error where something else was asked for.
-    #[cold]
-    pub(super) fn instead_of(self, expected: &dyn Expected) -> Error {
-        Error::invalid_type(self.found(), expected)
-    }
-}
-
 macro_rules! numbers {
     ($($number:ident $tag:ident)*) => {$(
-        /// The next value, if it is a number of just this type. Where there is an error, it is the same
-        /// for whoever goes on.
+        /// The next value, if it is a number of just this type that is here. All others are left to
+        /// `token`.
         pub(super) fn $number(&mut self) -> Option<$number> {
             if let Some(tag) = self.run.tag() {
                 if tag != $tag {
@@ -121,14 +29,7 @@ macro_rules! numbers {
                 }
                 return self.run.take().map($number::from_le_bytes);
             }
-            if let Some(bytes) = self.source.tagged($tag) {
-                return Some($number::from_le_bytes(bytes));
-            }
-            if self.source.peek().ok()? != $tag {
-                return None;
-            }
-            self.source.byte().ok()?;
-            self.source.array().ok().map($number::from_le_bytes)
+            self.source.tagged($tag).map($number::from_le_bytes)
         }
     )*};
 }
@@ -222,28 +123,6 @@ impl<'de> Scanner<'de> {
         })
     }
 
-    /// The next value, which is an integer of at most 64 bits.
-    #[cold]
-    pub(super) fn integer(&mut self, expected: &dyn Expected) -> Result<Number, Error> {
-        match self.token()?.widened() {
-            Token::U64(n) => Ok(Number::Unsigned(n)),
-            Token::I64(n) => Ok(Number::Signed(n)),
-            other => Err(other.instead_of(expected)),
-        }
-    }
-
-    /// The next value, which is a number of at most 64 bits.
-    #[cold]
-    pub(super) fn float(&mut self, expected: &dyn Expected) -> Result<f64, Error> {
-        match self.token()?.widened() {
-            Token::U64(n) => Ok(n as f64),
-            Token::I64(n) => Ok(n as f64),
-            Token::F32(n) => Ok(n.into()),
-            Token::F64(n) => Ok(n),
-            other => Err(other.instead_of(expected)),
-        }
-    }
-
     /// How many items or entries there may be: never more than there can be for all that is known.
     #[inline]
     fn hint(&mut self) -> Result<usize, Error> {
@@ -272,20 +151,15 @@ impl<'de> Scanner<'de> {
         text.map_err(|_| Error::new("it is damaged: a string is not UTF-8"))
     }
 
-    /// The next value, if it is a string that lies in memory.
-    pub(super) fn lasting_string(&mut self) -> Option<&'de str> {
-        if self.run.is_here() {
-            return None;
-        }
-        self.source.lasting_str(STR)
+    /// The next value, if it is a short string that lies in memory, as names of fields do: quicker than
+    /// `token`, to which all else is left.
+    pub(super) fn lasting_str(&mut self) -> Option<&'de str> {
+        if self.run.is_here() { None } else { self.source.lasting_str(STR) }
     }
 
     /// The same for one that lies in a part.
-    pub(super) fn passing_string(&mut self) -> Option<&str> {
-        if self.run.is_here() {
-            return None;
-        }
-        self.source.passing_str(STR)
+    pub(super) fn passing_str(&mut self) -> Option<&str> {
+        if self.run.is_here() { None } else { self.source.passing_str(STR) }
     }
 
     /// Begins to read bytes as numbers.
@@ -354,7 +228,8 @@ impl<'de> Scanner<'de> {
         self.run.take_all_of(tag)
     }
 
-    /// The hint of items or entries, if such follow: the tag says which.
+    /// The hint of items or entries, if such follow: the tag says which. Quicker than `token`, to which
+    /// all else is left.
     pub(super) fn begin(&mut self, tag: u8) -> Option<usize> {
         if self.peek().ok()? != tag || self.stack.is_spent() {
             return None;
@@ -399,37 +274,30 @@ impl<'de> Scanner<'de> {
 
     /// Goes past a value. This is no recursion, so that it takes no stack.
     pub(super) fn skip(&mut self) -> Result<(), Error> {
-        if self.run.is_here() {
-            return self.token().map(drop);
-        }
         let mut open = 0_u64;
         loop {
-            let tag = self.source.byte()?;
-            match tag {
-                NONE | UNIT | FALSE | TRUE => {}
-                CHAR => self.source.skip(4)?,
-                STR | BYTES => {
-                    let length = self.source.length()?;
-                    self.source.skip(length)?;
+            match self.peek()? {
+                END if open > 0 => {
+                    self.source.byte()?;
+                    open -= 1;
                 }
-                // A value follows that belongs to it: the name in case of a variant.
-                SOME | UNIT_VARIANT => continue,
-                VARIANT => {
-                    self.name()?;
-                    continue;
-                }
-                SEQ | MAP => {
-                    self.source.length()?;
-                    open += 1;
-                }
-                END if open > 0 => open -= 1,
                 NUMBERS if open > 0 => {
-                    let tag = self.source.byte()?;
+                    let [_, tag] = self.source.array()?;
                     let width = width(tag).ok_or_else(|| Error::damaged(tag))?;
                     let bytes = self.source.length()?.checked_mul(width as u64);
                     self.source.skip(bytes.ok_or_else(Error::cut)?)?;
                 }
-                _ => self.source.skip(width(tag).ok_or_else(|| Error::damaged(tag))? as u64)?,
+                _ => match self.token()? {
+                    Token::Str(length) | Token::Bytes(length) => self.source.skip(length)?,
+                    // A value follows that belongs to it: the name in case of a variant.
+                    Token::Some | Token::UnitVariant => continue,
+                    Token::Variant => {
+                        self.skip_name()?;
+                        continue;
+                    }
+                    Token::Seq(_) | Token::Map(_) => open += 1,
+                    _ => {}
+                },
             }
             if open == 0 {
                 return Ok(());
@@ -438,13 +306,10 @@ impl<'de> Scanner<'de> {
     }
 
     /// Goes past a variant's name.
-    fn name(&mut self) -> Result<(), Error> {
-        match self.source.byte()? {
-            STR => {
-                let length = self.source.length()?;
-                self.source.skip(length)
-            }
-            tag => Err(Error::damaged(tag)),
+    fn skip_name(&mut self) -> Result<(), Error> {
+        match self.token()? {
+            Token::Str(length) => self.source.skip(length),
+            other => Err(other.instead_of(&"the name of a variant")),
         }
     }
 }

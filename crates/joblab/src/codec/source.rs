@@ -28,6 +28,13 @@ pub(super) enum Bytes<'a, 'de> {
     Owned(Vec<u8>),
 }
 
+/// A string: see [`Bytes`].
+pub(super) enum Text<'a, 'de> {
+    Lasting(&'de str),
+    Passing(&'a str),
+    Owned(String),
+}
+
 impl<'de> Source<'de> {
     pub(super) fn whole(bytes: &'de [u8]) -> Self {
         Source { here: bytes, part: Vec::new(), parts: None }

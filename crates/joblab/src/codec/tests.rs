@@ -10,7 +10,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::{PART, PartReader, Sink};
-use super::{DeserializeOwned, append, read, read_from};
+use super::{DeserializeOwned, Form, read};
+
+fn append<T: Serialize + 'static>(value: &T, sink: &mut Sink<'_>) -> Result<(), String> {
+    Form::new().write(value, sink)
+}
 
 fn written<T: Serialize + 'static>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -20,7 +24,7 @@ fn written<T: Serialize + 'static>(value: &T) -> Vec<u8> {
 
 fn read_in_parts<T: DeserializeOwned + 'static>(bytes: &[u8], size: usize) -> Result<T, String> {
     let mut parts = bytes.chunks(size).map(<[u8]>::to_vec);
-    read_from(PartReader::new(&mut || parts.next()))
+    Form::new().read_from(PartReader::new(&mut || parts.next()))
 }
 
 /// A value arrives as it was, however it is written and read.

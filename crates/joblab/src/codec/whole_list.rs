@@ -2,7 +2,6 @@
 //! not number by number, since such lists are what is large.
 
 use std::any::{Any, TypeId};
-use std::io::Write;
 
 use bytemuck::Pod;
 
@@ -16,12 +15,6 @@ const STEP: usize = 1 << 16;
 
 /// The least memory that is asked for at once: so much may be in vain if a length is a lie.
 const LEAST: usize = 1 << 24;
-
-/// Whether a `T` may be a list of numbers at all: a quick answer, so that no other value is asked for
-/// its type.
-pub(super) const fn may_be<T>() -> bool {
-    size_of::<T>() == size_of::<Vec<u8>>()
-}
 
 /// Does something for each type of list: `$list` stands for it.
 macro_rules! for_each_list {
@@ -44,34 +37,27 @@ pub(super) fn is_list(id: TypeId) -> bool {
     false
 }
 
-/// Writes a value that is a list of numbers; `None` if it is something else.
-pub(super) fn write(value: &dyn Any, sink: &mut Sink<'_>) -> Option<Result<(), String>> {
-    if !is_list(value.type_id()) {
-        return None;
-    }
+/// Writes a value that is a list of numbers.
+pub(super) fn write(value: &dyn Any, sink: &mut Sink<'_>) -> Result<(), String> {
     for_each_list!(List => value.downcast_ref::<List>().map(|list| {
-        Some(write_list(list, sink).map_err(|error| error.to_string()))
+        sink.put(&(list.len() as u64).to_le_bytes())?;
+        sink.put(bytemuck::cast_slice(list))
     }));
-    None
+    Err(NO_LIST.to_owned())
 }
 
 /// Reads what [`write`] wrote into `place`, an `Option` of that type of list.
-pub(super) fn read(place: &mut dyn Any, mut source: Source<'_>) -> Result<(), String> {
+pub(super) fn read(place: &mut dyn Any, source: &mut Source<'_>) -> Result<(), Error> {
     for_each_list!(List => place.downcast_mut::<Option<List>>().map(|place| {
-        let list = read_list(&mut source).map_err(|error| error.to_string())?;
-        source.finish().map_err(|error| error.to_string())?;
-        *place = Some(list);
+        *place = Some(read_list(source)?);
         Ok(())
     }));
-    Err("it is no list of numbers".to_owned())
+    Err(Error::new(NO_LIST))
 }
+
+const NO_LIST: &str = "it is no list of numbers";
 
 /// The number of numbers (u64, little-endian), and the numbers.
-fn write_list<N: Pod>(list: &[N], sink: &mut Sink<'_>) -> Result<(), Error> {
-    sink.write_all(&(list.len() as u64).to_le_bytes())?;
-    Ok(sink.write_all(bytemuck::cast_slice(list))?)
-}
-
 fn read_list<N: Pod>(source: &mut Source<'_>) -> Result<Vec<N>, Error> {
     let length = u64::from_le_bytes(source.array()?);
     let length = usize::try_from(length).map_err(|_| Error::cut())?;
@@ -98,14 +84,17 @@ mod tests {
 
     fn read_whole<T: 'static>(bytes: &[u8]) -> Result<T, String> {
         let mut place: Option<T> = None;
-        read(&mut place, Source::whole(bytes)).map(|()| place.expect("it was read"))
+        let mut source = Source::whole(bytes);
+        read(&mut place, &mut source)
+            .and_then(|()| source.finish())
+            .map_err(|error| error.to_string())?;
+        Ok(place.expect("it was read"))
     }
 
     #[track_caller]
     fn survives<N: Pod + PartialEq + std::fmt::Debug>(list: Vec<N>) {
         let mut bytes = Vec::new();
-        let written = write(&list, &mut Sink::growing(&mut bytes));
-        written.expect("it is a list of numbers").unwrap();
+        write(&list, &mut Sink::growing(&mut bytes)).unwrap();
         assert_eq!(bytes.len(), 8 + size_of_val(list.as_slice()));
         for cut in [0, 7, bytes.len() - 1] {
             let read = read_whole::<Vec<N>>(&bytes[..cut]);
@@ -128,9 +117,9 @@ mod tests {
     #[test]
     fn all_else_is_left_alone() {
         let mut bytes = Vec::new();
-        assert!(write(&vec![true], &mut Sink::growing(&mut bytes)).is_none());
-        assert!(write(&1.5_f64, &mut Sink::growing(&mut bytes)).is_none());
-        assert!(write(&vec![vec![1_u8]], &mut Sink::growing(&mut bytes)).is_none());
+        assert!(write(&vec![true], &mut Sink::growing(&mut bytes)).is_err());
+        assert!(write(&1.5_f64, &mut Sink::growing(&mut bytes)).is_err());
+        assert!(write(&vec![vec![1_u8]], &mut Sink::growing(&mut bytes)).is_err());
         assert!(bytes.is_empty() && !is_list(TypeId::of::<String>()));
         assert!(read_whole::<String>(&[0; 8]).is_err());
     }

@@ -7,7 +7,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-pub(super) use super::palette::{BLUE, GREEN, GREY, GRID, IDLE, INK, ORANGE, PAPER, VERMILION};
+pub(super) use super::palette::{
+    BLOCKED, BLUE, GREEN, GREY, GRID, IDLE, INK, ORANGE, PAPER, VERMILION,
+};
 
 pub(super) type Page<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type DrawResult<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
@@ -20,32 +22,17 @@ pub(super) const TEXT: i32 = 15;
 const FONT: &str = "system-ui, Helvetica, Arial, sans-serif";
 
 /// What takes a colour's place on a dark page.
-const DARK: [[RGBColor; 2]; 8] = [
+const DARK: [[RGBColor; 2]; 9] = [
     [PAPER, RGBColor(0x1f, 0x22, 0x26)],
     [INK, RGBColor(0xec, 0xec, 0xec)],
     [GREY, RGBColor(0xb0, 0xb4, 0xb8)],
     [GRID, RGBColor(0x3c, 0x40, 0x46)],
     [IDLE, RGBColor(0x2b, 0x2f, 0x34)],
+    [BLOCKED, RGBColor(0x5d, 0x6b, 0x78)],
     [BLUE, RGBColor(0x4d, 0xac, 0xe4)],
     [GREEN, RGBColor(0x2f, 0xc4, 0x98)],
     [VERMILION, RGBColor(0xf0, 0x83, 0x3d)],
 ];
-
-/// A task's time that is no CPU time, on a light page and on a dark one.
-const WAITING: [RGBColor; 2] = [RGBColor(0x8c, 0xbb, 0xdd), RGBColor(0x34, 0x68, 0x92)];
-/// Steps from waiting to computing: as few as a reader can tell apart.
-const STEPS: i32 = 10;
-
-/// The colour of time of which a share, from 0 to 1, was CPU time.
-pub(super) fn busy(share: f64) -> RGBColor {
-    mix((share.min(1.0) * f64::from(STEPS)).round() as i32, WAITING[0])
-}
-
-fn mix(step: i32, waiting: RGBColor) -> RGBColor {
-    let mix = |from: u8, to: u8| (i32::from(from) * (STEPS - step) + i32::from(to) * step) / STEPS;
-    let (RGBColor(r, g, b), to) = (waiting, ORANGE);
-    RGBColor(mix(r, to.0) as u8, mix(g, to.1) as u8, mix(b, to.2) as u8)
-}
 
 /// Writes text with its left end, its middle or its right end at a point, centred in height.
 pub(super) fn write(
@@ -86,9 +73,8 @@ pub(super) fn finish(drawing: &str, description: &str) -> String {
         .replace(" opacity=\"1\"", "")
         .replace(" stroke=\"none\"", "")
         .replace(&ink, &format!("{ink} stroke-dasharray=\"8 5\""));
-    let steps = (0..=STEPS).map(|step| WAITING.map(|waiting| mix(step, waiting)));
     let mut rules = String::new();
-    for pair in DARK.into_iter().chain(steps) {
+    for pair in DARK {
         let [light, dark] = pair.map(hex);
         for property in ["fill", "stroke"] {
             let _ = write!(rules, "[{property}=\"{light}\"]{{{property}:{dark}}}");

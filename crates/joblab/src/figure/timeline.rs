@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
 
 use super::chart::{Axis, Chart, Mark, key};
 use super::drawing::Figure;
 use super::look::{
-    DrawResult, IDLE, INK, MARGIN, Page, TEXT, WIDTH, busy, rectangle, width_of, write,
+    BLOCKED, BLUE, DrawResult, IDLE, INK, MARGIN, ORANGE, Page, TEXT, VERMILION, WIDTH, rectangle,
+    width_of, write,
 };
 use crate::error::Error;
 use crate::measure::Summary;
@@ -15,16 +17,18 @@ use crate::measure::units::{short, time, unit_of};
 use crate::measure::{Run, TaskRecord};
 use crate::os::MAIN_THREAD;
 
-/// More lanes, and more bars in all of them together, would be too fine to see and too long a file.
+/// More lanes, and more parts of bars in all of them together, would be too fine to see and too long a
+/// file.
 const MOST_LANES: usize = 64;
-const MOST_BARS: usize = 400;
+const MOST_PARTS: usize = 400;
 
 /// Draws a lane for each worker and in it a bar for each task, from its start to its end: an idle
 /// worker, a straggler and the cost of starting are seen.
 ///
-/// A bar's colour is the share of its time that was CPU time: blue waits, for a lock or for a CPU,
-/// orange computes. Tasks too short to be drawn apart share a bar, with the colour of their CPU
-/// time over its whole length.
+/// A bar is filled from below with what became of its task's time: it computed, or no CPU was free, or
+/// it waited for the lock of [`with_gil`](crate::with_gil), or it was blocked otherwise. Where the system
+/// does not tell for how long no CPU was free, that is drawn as blocked. Tasks too short to be drawn apart
+/// share a bar.
 ///
 /// # Errors
 /// Where plotters cannot draw.
@@ -50,8 +54,28 @@ fn figure(run: &Summary<'_>) -> Result<Figure, Error> {
 struct Bar {
     start: f64,
     end: f64,
-    cpu: f64,
+    /// In the order of [`STATES`].
+    states: [f64; 4],
     is_one: bool,
+}
+
+/// What the time of a task is spent with, and its colour.
+const STATES: [(RGBColor, &str); 4] = [
+    (ORANGE, "computed"),
+    (BLUE, "no CPU was free"),
+    (VERMILION, "waited for the lock"),
+    (BLOCKED, "blocked"),
+];
+
+/// How many seconds a task was in each state.
+fn states(task: &TaskRecord) -> [f64; 4] {
+    // Threads and programs of a task may compute for longer than it takes.
+    let cpu = task.cpu.min(task.wall);
+    let runnable = task.runnable.unwrap_or_default().min(task.wall - cpu);
+    let rest = task.wall - cpu - runnable;
+    // Whoever gets the lock may have to wait for a CPU: that part is counted as such.
+    let lock = task.lock_wait.min(rest);
+    [cpu, runnable, lock, rest - lock].map(|time| time.as_secs_f64())
 }
 
 #[derive(Default)]
@@ -66,7 +90,7 @@ impl Lane {
         let bar = |task: &&TaskRecord| Bar {
             start: task.start.as_secs_f64(),
             end: (task.start + task.wall).as_secs_f64(),
-            cpu: task.cpu.as_secs_f64(),
+            states: states(task),
             is_one: true,
         };
         Lane {
@@ -84,6 +108,7 @@ impl Lane {
 pub(super) struct Timeline {
     lanes: Vec<Lane>,
     n_workers: usize,
+    computed_from: Option<usize>,
     wall: f64,
 }
 
@@ -99,26 +124,38 @@ impl Timeline {
         let mut lanes: Vec<_> = lanes.map(Lane::new).collect();
         let n_workers = run.n_workers.max(lanes.len());
         lanes.resize_with(n_workers.min(MOST_LANES), Lane::default);
-        Timeline { lanes, n_workers, wall: run.timing.wall.as_secs_f64().max(1e-9) }
+        let wall = run.timing.wall.as_secs_f64().max(1e-9);
+        Timeline { lanes, n_workers, computed_from: run.computed_from, wall }
     }
 
     pub(super) fn description(&self) -> String {
         let wall = time(self.wall);
-        let mut text = format!("Timeline of {} workers in {wall}.", self.n_workers);
+        let mut text =
+            format!("Timeline of {} workers in {wall}{}.", self.n_workers, self.origin());
         for Lane { name, bars } in &self.lanes {
             let (Some(first), Some(last)) = (bars.first(), bars.last()) else {
                 continue;
             };
-            let cpu: f64 = bars.iter().map(|bar| bar.cpu).sum();
             let busy: f64 = bars.iter().map(|bar| bar.end - bar.start).sum();
             let (n_tasks, from, to) = (bars.len(), time(first.start), time(last.end));
-            let percent = 100.0 * cpu / busy.max(1e-9);
-            let _ = write!(
-                text,
-                " {name}: {n_tasks} tasks from {from} to {to}, {percent:.0} % CPU time."
-            );
+            let _ = write!(text, " {name}: {n_tasks} tasks from {from} to {to}");
+            for (state, (_, what)) in STATES.into_iter().enumerate() {
+                let share: f64 = bars.iter().map(|bar| bar.states[state]).sum();
+                let percent = 100.0 * share / busy.max(1e-9);
+                // Computing is always told.
+                if state == 0 || percent >= 0.5 {
+                    let _ = write!(text, ", {percent:.0} % {what}");
+                }
+            }
+            text.push('.');
         }
         text
+    }
+
+    /// Where it comes from, if it was not measured.
+    fn origin(&self) -> String {
+        let computed = |workers| format!(", computed from a run on {workers} workers");
+        self.computed_from.map(computed).unwrap_or_default()
     }
 
     fn lane_height(&self) -> i32 {
@@ -130,12 +167,8 @@ impl Timeline {
     }
 
     pub(super) fn draw(&self, page: &Page<'_>, top: i32) -> DrawResult {
-        let entries = [
-            (Mark::Block(IDLE), "idle"),
-            (Mark::Block(busy(0.0)), "task, 0 % CPU: waits"),
-            (Mark::Block(busy(0.5)), "50 %"),
-            (Mark::Block(busy(1.0)), "100 % CPU: computes"),
-        ];
+        let entries = STATES.into_iter().chain([(IDLE, "idle")]);
+        let entries = entries.map(|(colour, what)| (Mark::Block(colour), what));
         let top = key(page, top, entries)? + 8;
         let height = self.lane_height();
         let names = self.lanes.iter().map(|lane| width_of(&lane.name));
@@ -146,7 +179,7 @@ impl Timeline {
             0 => String::new(),
             many => format!("; {many} workers are not shown"),
         };
-        let title = format!("time since the call ({unit}){not_shown}");
+        let title = format!("time since the call ({unit}){not_shown}{}", self.origin());
         let x = Axis::new(&title, &short, (0.0, self.wall * scale));
         let y = Axis::new("", &|_| String::new(), (0.0, 1.0));
         let bottom = top + height * self.lanes.len() as i32;
@@ -154,9 +187,9 @@ impl Timeline {
         chart.draw(page)?;
         // Names of thin lanes keep their distance.
         let named = (TEXT + 2) / height + 1;
-        let bars = self.joined(self.wall / f64::from(right - left));
+        let gap = (height / 8).max(1);
+        let bars = self.joined(self.wall / f64::from(right - left), height - 2 * gap);
         for ((nth, lane), bars) in (0..).zip(&self.lanes).zip(bars) {
-            let gap = (height / 8).max(1);
             let (from, to) = (top + nth * height + gap, top + (nth + 1) * height - gap);
             if nth % named == 0 {
                 let before = (left - 8, (from + to) / 2);
@@ -168,26 +201,46 @@ impl Timeline {
                 let [start, end] = [bar.start, bar.end].map(|time| chart.x.at(time * scale));
                 // A gap tells neighbours apart.
                 let gap = i32::from(bar.is_one && end - start > 3);
-                let at = [(start, from), ((end - gap).max(start + 1), to)];
-                rectangle(page, at, busy(bar.cpu / (bar.end - bar.start).max(1e-9)))?;
+                let end = (end - gap).max(start + 1);
+                for (colour, top, bottom) in fill(&bar, from, to) {
+                    rectangle(page, [(start, top), (end, bottom)], colour)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// The lanes' bars, those narrower than a pixel joined, and wider ones too where there are too
-    /// many.
-    fn joined(&self, pixel: f64) -> Vec<Vec<Bar>> {
+    /// The lanes' bars, of this height, those narrower than a pixel joined, and wider ones too where
+    /// there are too many.
+    fn joined(&self, pixel: f64, height: i32) -> Vec<Vec<Bar>> {
         let mut least = pixel;
         loop {
             let join = |lane: &Lane| join(&lane.bars, least);
             let lanes: Vec<_> = self.lanes.iter().map(join).collect();
-            if lanes.iter().map(Vec::len).sum::<usize>() <= MOST_BARS {
+            let parts = |bar| fill(bar, 0, height).len();
+            if lanes.iter().flatten().map(parts).sum::<usize>() <= MOST_PARTS {
                 return lanes;
             }
             least *= 1.5;
         }
     }
+}
+
+/// The parts of a bar, from below: the colour of each, its top and its bottom. Where tasks that share it
+/// lie apart, it is not full.
+fn fill(bar: &Bar, top: i32, bottom: i32) -> Vec<(RGBColor, i32, i32)> {
+    let all = (bar.end - bar.start).max(1e-9);
+    let (mut below, mut filled) = (0.0, bottom);
+    let mut parts = Vec::new();
+    for (time, (colour, _)) in bar.states.iter().zip(STATES) {
+        below += time;
+        let level = bottom - (f64::from(bottom - top) * below / all).round() as i32;
+        if level < filled {
+            parts.push((colour, level.max(top), filled));
+            filled = level;
+        }
+    }
+    parts
 }
 
 /// Joins bars with what follows until they are `least` seconds long.
@@ -197,7 +250,9 @@ fn join(bars: &[Bar], least: f64) -> Vec<Bar> {
         match joined.last_mut() {
             Some(last) if last.end - last.start < least && bar.start - last.end < least => {
                 last.end = last.end.max(bar.end);
-                last.cpu += bar.cpu;
+                for (sum, time) in last.states.iter_mut().zip(bar.states) {
+                    *sum += time;
+                }
                 last.is_one = false;
             }
             _ => joined.push(*bar),

@@ -2,26 +2,27 @@
 
 use std::time::Duration;
 
-use super::cpu::CpuClock;
-use super::timing::ratio;
+use super::states::{Clocks, Used};
+use crate::os;
 
 /// A moment on the monotonic clock, which all processes of a machine share (clock_gettime(2)), in
 /// nanoseconds: a task that takes some fifty of them is measured too.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
     /// `Instant` reads the same clock, but cannot travel to another process.
-    #[allow(unsafe_code)]
     pub(crate) fn now() -> Self {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` has room for the answer, and this clock is always there.
-        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-        Moment(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+        Moment(os::monotonic_nanoseconds())
     }
 
     pub(crate) fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Nanoseconds since an earlier moment.
+    pub(super) fn nanoseconds_since(self, earlier: Moment) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 
     pub(crate) fn elapsed(self) -> Duration {
@@ -29,86 +30,133 @@ impl Moment {
     }
 }
 
-/// When a task started, and what it took.
-#[derive(Clone, Copy)]
+/// When a task started, and what it took: numbers of nanoseconds, since there is one of these for each
+/// of a million tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TaskTimes {
-    pub(crate) start: Moment,
-    pub(crate) wall: Duration,
-    pub(crate) cpu: Duration,
+    start: Moment,
+    wall: u64,
+    cpu: u64,
+    /// [`NOT_TOLD`] where the system does not tell.
+    runnable: u64,
+    lock_wait: u64,
+    /// How many bytes of argument and result were carried; none where they were not.
+    carried: u64,
 }
 
+const NOT_TOLD: u64 = u64::MAX;
+
 impl TaskTimes {
-    /// Nanoseconds, little-endian: how times travel between processes.
-    pub(crate) fn to_bytes(self) -> [u8; 24] {
-        let mut bytes = [0; 24];
-        let times = [self.start.0, self.wall.as_nanos() as u64, self.cpu.as_nanos() as u64];
-        for (place, time) in bytes.chunks_exact_mut(8).zip(times) {
-            place.copy_from_slice(&time.to_le_bytes());
-        }
-        bytes
+    /// How many numbers it is.
+    pub(crate) const NUMBERS: usize = 6;
+    /// How many bytes it travels as.
+    pub(crate) const BYTES: usize = 8 * Self::NUMBERS;
+
+    pub(crate) fn start(&self) -> Moment {
+        self.start
+    }
+
+    pub(crate) fn wall(&self) -> Duration {
+        Duration::from_nanos(self.wall)
+    }
+
+    pub(crate) fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu)
+    }
+
+    pub(crate) fn runnable(&self) -> Option<Duration> {
+        (self.runnable != NOT_TOLD).then_some(Duration::from_nanos(self.runnable))
+    }
+
+    /// What is left: the task waited for something else than a CPU.
+    pub(crate) fn blocked(&self) -> Option<Duration> {
+        Some(self.wall().saturating_sub(self.cpu()).saturating_sub(self.runnable()?))
+    }
+
+    pub(crate) fn lock_wait(&self) -> Duration {
+        Duration::from_nanos(self.lock_wait)
+    }
+
+    pub(crate) fn carried(&self) -> u64 {
+        self.carried
+    }
+
+    /// How times travel between processes.
+    pub(crate) fn to_numbers(self) -> [u64; Self::NUMBERS] {
+        [self.start.0, self.wall, self.cpu, self.runnable, self.lock_wait, self.carried]
+    }
+
+    /// The same numbers, little-endian.
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        times_to_bytes(self.to_numbers())
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let numbers = bytes.as_chunks().0;
+        let [start, wall, cpu, runnable, lock_wait, carried] =
+            [0, 1, 2, 3, 4, 5].map(|place| u64::from_le_bytes(numbers[place]));
+        TaskTimes { start: Moment(start), wall, cpu, runnable, lock_wait, carried }
     }
 
     /// Tells the start on our clock, where the one that was read is so many nanoseconds ahead of it.
     pub(crate) fn read_ahead(&mut self, nanoseconds: i64) {
         self.start.0 = (self.start.0 as i64 - nanoseconds).max(0) as u64;
     }
+}
 
-    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Option<Self> {
-        let (numbers, []) = bytes.as_chunks() else {
-            return None;
-        };
-        let [start, wall, cpu] = [0, 1, 2].map(|place| u64::from_le_bytes(numbers[place]));
-        let [wall, cpu] = [wall, cpu].map(Duration::from_nanos);
-        Some(TaskTimes { start: Moment(start), wall, cpu })
+/// Numbers of [`TaskTimes`] as they travel.
+pub(crate) fn times_to_bytes(numbers: [u64; TaskTimes::NUMBERS]) -> [u8; TaskTimes::BYTES] {
+    let mut bytes = [0; TaskTimes::BYTES];
+    for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes());
     }
+    bytes
 }
 
 /// The clocks of tasks that run one after the other, read where they run.
 ///
-/// The wall clock is read after each task. Reading a CPU clock is a system call, which takes longer
-/// than a tiny task: it is read after tasks that took [`CPU_STEP`] together, and its time is divided
-/// among them as their wall times are.
+/// The wall clock is read after each task. To read the others are system calls, which take longer than a
+/// tiny task: they are read after tasks that took [`STEP`] together, and what they tell is divided among
+/// these as their wall times are.
 pub(crate) struct Laps {
     laps: Vec<TaskTimes>,
-    /// The laps from this one on have no CPU time yet.
+    /// The laps from this one on have nothing but wall times yet.
     unread: usize,
     last: Moment,
-    cpu: CpuClock,
+    clocks: Clocks,
 }
 
-/// Some fifty times what a reading costs.
-const CPU_STEP: Duration = Duration::from_micros(20);
+/// Nanoseconds: some fifty times what a reading of the CPU clock costs.
+const STEP: u64 = 20_000;
 
 impl Laps {
     /// For tasks in a thread that shares its process with others.
     pub(crate) fn start_in_thread(expected: usize) -> Self {
-        Laps::start(expected, CpuClock::of_thread())
+        Laps::start(expected, Clocks::of_thread())
     }
 
     /// For tasks in a process that does nothing else.
     pub(crate) fn start_in_process(expected: usize) -> Self {
-        Laps::start(expected, CpuClock::of_process())
+        Laps::start(expected, Clocks::of_process())
     }
 
-    fn start(expected: usize, cpu: CpuClock) -> Self {
-        Laps { laps: Vec::with_capacity(expected), unread: 0, last: Moment::now(), cpu }
+    fn start(expected: usize, (clocks, last): (Clocks, Moment)) -> Self {
+        Laps { laps: Vec::with_capacity(expected), unread: 0, last, clocks }
     }
 
-    /// Ends a task, and starts the next one.
-    pub(crate) fn lap(&mut self) {
+    /// Ends a task, for which so many bytes were carried, and starts the next one.
+    pub(crate) fn lap(&mut self, carried: u64) {
         let now = Moment::now();
-        self.laps.push(TaskTimes {
-            start: self.last,
-            wall: now.since(self.last),
-            cpu: Duration::ZERO,
-        });
+        let (start, wall) = (self.last, now.nanoseconds_since(self.last));
+        let (cpu, runnable, lock_wait) = (0, NOT_TOLD, 0);
+        self.laps.push(TaskTimes { start, wall, cpu, runnable, lock_wait, carried });
         self.last = now;
-        if now.since(self.laps[self.unread].start) >= CPU_STEP {
-            self.read_cpu();
+        if now.nanoseconds_since(self.laps[self.unread].start) >= STEP {
+            self.read();
         }
     }
 
-    /// The last task that has ended; its CPU time may not be read yet.
+    /// The last task that has ended; all but its wall time may not be read yet.
     pub(crate) fn last(&self) -> Option<TaskTimes> {
         self.laps.last().copied()
     }
@@ -120,22 +168,20 @@ impl Laps {
 
     pub(crate) fn finish(mut self) -> Vec<TaskTimes> {
         if self.unread < self.laps.len() {
-            self.read_cpu();
+            self.read();
         }
         self.laps
     }
 
-    fn read_cpu(&mut self) {
-        let cpu = self.cpu.read();
+    fn read(&mut self) {
         let laps = &mut self.laps[self.unread..];
-        if let [lap] = laps {
-            lap.cpu = cpu;
-        } else {
-            let wall: Duration = laps.iter().map(|lap| lap.wall).sum();
-            let busy = ratio(cpu, wall);
-            for lap in laps {
-                lap.cpu = Duration::from_nanos((lap.wall.as_nanos() as f64 * busy) as u64);
-            }
+        let wall = laps.iter().map(|lap| lap.wall).sum::<u64>();
+        let Used { cpu, runnable, lock_wait } = self.clocks.read(wall, self.last);
+        for lap in laps {
+            let share = if lap.wall == wall { 1.0 } else { lap.wall as f64 / wall as f64 };
+            let part = |time: u64| (time as f64 * share) as u64;
+            (lap.cpu, lap.lock_wait) = (part(cpu), part(lock_wait));
+            lap.runnable = runnable.map_or(NOT_TOLD, part);
         }
         self.unread = self.laps.len();
     }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::{Moment, TaskTimes};
-
 /// Who ran a task, when, and what it cost. Measured by the worker that ran it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +29,15 @@ pub struct TaskRecord {
     /// thread in which tasks wait for rayon runs pieces of other tasks meanwhile: they count for the
     /// task that waits.
     pub cpu: Duration,
+    /// For how long the thread that ran the task could have executed and no CPU was free. None where the
+    /// system does not tell: Linux does (`/proc/thread-self/schedstat`, proc(5)).
+    ///
+    /// It is read where a task was off the CPU for more than 50 microseconds, and is zero otherwise. Tasks
+    /// of less than 20 microseconds share a reading, as they share that of the CPU time.
+    pub runnable: Option<Duration>,
+    /// For how long the task waited for the lock of [`with_gil`](crate::with_gil). It was blocked for most
+    /// of that time, and runnable when the lock had become its own and no CPU was free.
+    pub lock_wait: Duration,
 }
 
 impl TaskRecord {
@@ -44,25 +51,18 @@ impl TaskRecord {
             wall: Duration::ZERO,
             carried: 0,
             cpu: Duration::ZERO,
+            runnable: None,
+            lock_wait: Duration::ZERO,
         }
     }
 
-    pub(crate) fn of_times(
-        index: usize,
-        pid: u32,
-        thread: Arc<str>,
-        times: &TaskTimes,
-        carried: u64,
-        origin: Moment,
-    ) -> Self {
-        TaskRecord {
-            index,
-            pid,
-            thread,
-            start: times.start.since(origin),
-            wall: times.wall,
-            cpu: times.cpu,
-            carried,
-        }
+    /// For how long the task was blocked: waiting for a lock, a timer, a disk, a network, for all but a
+    /// CPU. It is what CPU time and runnable time leave of the wall time. None where the system does not
+    /// tell the latter.
+    ///
+    /// A task is not blocked while threads that it has started, or calls that it has made, compute for
+    /// it: their CPU time is the task's.
+    pub fn blocked(&self) -> Option<Duration> {
+        Some(self.wall.saturating_sub(self.cpu).saturating_sub(self.runnable?))
     }
 }

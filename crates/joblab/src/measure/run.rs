@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::record::TaskRecord;
+use super::records::TaskRecords;
 use super::summary::Summary;
 use super::timing::Timing;
 
@@ -17,9 +17,12 @@ pub struct Run<R> {
     /// Wall time and CPU time of the whole call.
     pub timing: Timing,
     /// One record for each task, in the order of the tasks.
-    pub tasks: Vec<TaskRecord>,
+    pub tasks: TaskRecords,
     /// The number of workers in the pool: tasks that could run at the same time.
     pub n_workers: usize,
+    /// Where the run is [computed](Self::replay) and not measured: the number of workers of the measured
+    /// one.
+    pub computed_from: Option<usize>,
 }
 
 impl<R> Run<R> {
@@ -35,8 +38,13 @@ impl<R> Run<R> {
     /// let run = Run::new(vec!["done"], Timing::new(wall, cpu, cpu), vec![task], 2);
     /// assert_eq!(run.estimated_speedup(), 1.8);
     /// ```
-    pub fn new(results: Vec<R>, timing: Timing, tasks: Vec<TaskRecord>, n_workers: usize) -> Self {
-        Run { results, timing, tasks, n_workers }
+    pub fn new(
+        results: Vec<R>,
+        timing: Timing,
+        tasks: impl Into<TaskRecords>,
+        n_workers: usize,
+    ) -> Self {
+        Run { results, timing, tasks: tasks.into(), n_workers, computed_from: None }
     }
 
     /// An estimate of the speedup without a run on one worker: CPU time of the tasks / wall time.
@@ -49,7 +57,12 @@ impl<R> Run<R> {
     }
 
     pub(crate) fn summary(&self) -> Summary<'_> {
-        Summary { timing: self.timing, tasks: &self.tasks, n_workers: self.n_workers }
+        Summary {
+            timing: self.timing,
+            tasks: &self.tasks,
+            n_workers: self.n_workers,
+            computed_from: self.computed_from,
+        }
     }
 }
 
@@ -89,7 +102,7 @@ impl Measured for Timing {
     }
 }
 
-impl<M: Measured> Measured for &M {
+impl<M: Measured + ?Sized> Measured for &M {
     fn timing(&self) -> Timing {
         (*self).timing()
     }

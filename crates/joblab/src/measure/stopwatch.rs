@@ -19,7 +19,7 @@ use super::timing::Timing;
 pub fn time<T>(f: impl FnOnce() -> T) -> (T, Timing) {
     let stopwatch = Stopwatch::start();
     let value = f();
-    (value, stopwatch.stop(Duration::ZERO))
+    (value, stopwatch.stop())
 }
 
 /// The clocks of a whole call: wall and this process.
@@ -38,7 +38,8 @@ impl Stopwatch {
         self.wall
     }
 
-    pub(crate) fn stop(&self, worker_cpu: Duration) -> Timing {
-        Timing { wall: self.wall.elapsed(), cpu: self.process.elapsed(), worker_cpu }
+    /// The times up to now, without those of workers.
+    pub(crate) fn stop(&self) -> Timing {
+        Timing::new(self.wall.elapsed(), self.process.elapsed(), Duration::ZERO)
     }
 }

@@ -1,6 +1,6 @@
 //! A run's numbers, and a timing's, as tables of names and numbers.
 
-use super::record::TaskRecord;
+use super::records::TaskRecords;
 use super::timing::Timing;
 use super::units::{bytes, number, time};
 
@@ -10,8 +10,10 @@ pub(crate) type Row = (&'static str, String);
 /// what works on it.
 pub(crate) struct Summary<'a> {
     pub(crate) timing: Timing,
-    pub(crate) tasks: &'a [TaskRecord],
+    pub(crate) tasks: &'a TaskRecords,
     pub(crate) n_workers: usize,
+    /// Where it is no measured one: the number of workers of the run that it is computed from.
+    pub(crate) computed_from: Option<usize>,
 }
 
 impl Summary<'_> {
@@ -22,14 +24,16 @@ impl Summary<'_> {
     pub(crate) fn rows(&self) -> Vec<Row> {
         let efficiency = self.speedup() / self.n_workers as f64;
         let mut rows = self.timing.rows();
-        rows.insert(0, ("tasks", self.tasks.len().to_string()));
+        rows.insert(0, ("tasks", self.tasks.count().to_string()));
         rows.insert(1, ("workers", self.n_workers.to_string()));
         rows.push(("estimated speedup", number(self.speedup())));
         let percent = format!("{:.0} %", 100.0 * efficiency);
         rows.push(("estimated efficiency", percent));
+        if let Some(workers) = self.computed_from {
+            rows.insert(2, ("computed from", format!("{workers} workers")));
+        }
         // Small ones cost little, whatever is done about them.
-        let carried = self.tasks.iter().map(|task| task.carried).sum::<u64>();
-        let each = carried as f64 / self.tasks.len().max(1) as f64;
+        let each = self.tasks.carried() as f64 / self.tasks.count().max(1) as f64;
         if each >= 10e3 {
             rows.push(("carried by each task", bytes(each)));
         }
@@ -51,6 +55,13 @@ impl Timing {
         let mut rows: Vec<Row> = names.into_iter().zip(seconds.map(time)).collect();
         let busy = format!("{} CPUs", number(self.utilisation()));
         rows.push(("utilisation", busy));
+        if let Some((runnable, blocked)) = self.runnable.zip(self.blocked) {
+            rows.push(("no CPU was free", time(runnable.as_secs_f64())));
+            rows.push(("blocked", time(blocked.as_secs_f64())));
+        }
+        if !self.lock_wait.is_zero() {
+            rows.push(("waited for the lock", time(self.lock_wait.as_secs_f64())));
+        }
         rows
     }
 }

@@ -26,12 +26,19 @@ pub struct Timing {
     /// this process, it is a part of `cpu`; where they are other processes, `cpu` knows nothing
     /// of it.
     pub worker_cpu: Duration,
+    /// For how long tasks could have executed and no CPU was free, all together. None where the system
+    /// does not tell of each of them, and where there were no tasks.
+    pub runnable: Option<Duration>,
+    /// For how long tasks were blocked, all together: [`TaskRecord::blocked`](crate::TaskRecord::blocked).
+    pub blocked: Option<Duration>,
+    /// For how long tasks waited for the lock of [`with_gil`](crate::with_gil), all together.
+    pub lock_wait: Duration,
 }
 
 impl Timing {
     /// Times that were measured elsewhere.
     pub fn new(wall: Duration, cpu: Duration, worker_cpu: Duration) -> Self {
-        Timing { wall, cpu, worker_cpu }
+        Timing { wall, cpu, worker_cpu, ..Timing::default() }
     }
 
     /// CPU time used anywhere: here or, if that is more, in the workers.

@@ -1,9 +1,8 @@
 //! How evcxr's kernel and its runtime, the process that runs cells, talk to each other.
 
 use std::ffi::OsStr;
-use std::io::{self, Stdin};
 
-use crate::os;
+use crate::os::{self, ParentWatch};
 
 /// The variable that evcxr's kernel sets for its runtime.
 pub(crate) const RUNTIME: &str = "EVCXR_IS_RUNTIME";
@@ -15,9 +14,10 @@ pub(crate) fn is_evcxr() -> bool {
     std::env::var_os(RUNTIME).is_some() && !os::is_in_program(is_evcxr as *const () as usize)
 }
 
-/// What hangs up when the kernel of a notebook is gone: the runtime gets its orders on standard input.
-pub(crate) fn kernel() -> Option<Stdin> {
-    is_evcxr().then(io::stdin)
+/// What tells when the kernel of a notebook is gone: it has started the runtime, which gets its orders on
+/// standard input.
+pub(crate) fn kernel() -> Option<ParentWatch> {
+    is_evcxr().then(os::parent_watch).flatten()
 }
 
 /// Ends the runtime of a kernel that is gone. The cell that runs would only find out at its end, and

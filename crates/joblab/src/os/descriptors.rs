@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// As many files as one message may have (SCM_MAX_FD of Linux).
-pub(crate) const MOST_FILES: usize = 253;
-/// Room for them and their header, aligned as that has to be.
+use super::half::{MOST_FILES, RECEIVE, SEND};
+
+/// Room for as many files as one message may have and for their header, aligned as that has to be.
 type Control = [MaybeUninit<u64>; 140];
 
 /// Files that came with a message. None where they could not be had, since this process has no free
@@ -49,8 +49,7 @@ pub(crate) fn send(
     }
     loop {
         // SAFETY: `message` points to `bytes` and `control`, which live as long as this call.
-        let sent =
-            unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, SEND) };
         if sent >= 0 {
             return Ok(sent as usize);
         }
@@ -81,7 +80,7 @@ pub(crate) fn receive(
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = size_of::<Control>() as _;
-    let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
+    let flags = RECEIVE | if waits { 0 } else { libc::MSG_DONTWAIT };
     // SAFETY: `message` points to `buffer` and `control`, of which it has the lengths.
     let read = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     if read < 0 {
@@ -95,13 +94,21 @@ pub(crate) fn receive(
         let mut header = libc::CMSG_FIRSTHDR(&raw const message);
         while let Some(found) = header.as_ref() {
             if (found.cmsg_level, found.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-                let length = found.cmsg_len - libc::CMSG_LEN(0) as usize;
+                let whole: usize = found.cmsg_len as _;
+                let length = whole - libc::CMSG_LEN(0) as usize;
                 let data = libc::CMSG_DATA(header).cast::<RawFd>();
                 for place in 0..length / size_of::<RawFd>() {
                     files.push(OwnedFd::from_raw_fd(data.add(place).read_unaligned()));
                 }
             }
             header = libc::CMSG_NXTHDR(&raw const message, header);
+        }
+    }
+    if RECEIVE == 0 {
+        // The system cannot be asked for it when they come.
+        for file in &files {
+            // SAFETY: the call takes plain numbers, and the file is open.
+            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
         }
     }
     let received = match (is_cut, files.is_empty()) {

@@ -1,33 +1,34 @@
 //! Linux: glibc's and musl's loader, and files in `/proc` (proc(5)).
 #![allow(unsafe_code)]
 
-pub(crate) mod startup;
+#[cfg(not(joblab_portable))]
+mod maps;
+#[cfg(not(joblab_portable))]
+pub(crate) mod native;
+#[cfg(joblab_portable)]
+mod stamp;
+mod startup;
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
+use std::io::Read;
 use std::ops::{ControlFlow, Range};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 use std::{ptr, slice};
 
-/// The program or a library, as the loader has put it into memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LoadedImage {
-    /// What the loader has added to each address that is written in the file.
-    pub(crate) base: usize,
-    /// Where its code and its data are.
-    pub(crate) segments: Vec<Range<usize>>,
-    /// The name by which it was loaded. That of the program is empty.
-    pub(crate) name: CString,
-    pub(crate) is_program: bool,
-}
+#[cfg(joblab_portable)]
+pub(crate) use self::stamp::{folder_of, stamp_of};
+pub(crate) use self::startup::{any_notes_of_program, initializers_with, take_programs_name};
+use super::LoadedImage;
 
-impl LoadedImage {
-    pub(crate) fn contains(&self, address: usize) -> bool {
-        self.segments.iter().any(|segment| segment.contains(&address))
-    }
-}
+/// The monotonic clock, which all processes of a machine share.
+pub(crate) const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+/// Where the system lists the open files of a process.
+pub(crate) const OPEN_FILES: &str = "/proc/self/fd";
+/// Whether workers of Dask can run this program.
+pub(crate) const HAS_DASK: bool = true;
 
 /// The program and all libraries that are loaded, in the order in which they were loaded.
 pub(crate) fn loaded_images() -> Vec<LoadedImage> {
@@ -48,12 +49,6 @@ pub(crate) fn loaded_images() -> Vec<LoadedImage> {
         ControlFlow::Continue(())
     });
     images
-}
-
-/// The names of the program and of all libraries that are loaded, in the order in which they were
-/// loaded. That of the program is empty (dl_iterate_phdr(3)).
-pub(crate) fn names_of_loaded_images() -> Vec<CString> {
-    loaded_images().into_iter().map(|image| image.name).collect()
 }
 
 /// How many libraries have been unloaded up to now: as long as that stays the same, an address is of
@@ -116,27 +111,51 @@ fn segments(info: &libc::dl_phdr_info) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The current folder, whatever it is called later on and even where it cannot be listed. It does not
-/// take the number of a standard stream that the program has closed: a worker has other files there.
-pub(crate) fn current_folder() -> io::Result<OwnedFd> {
-    let folder =
-        File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(".")?;
-    // SAFETY: the file is open; the duplicate belongs to nobody else.
-    unsafe {
-        match libc::fcntl(folder.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) {
-            -1 => Err(io::Error::last_os_error()),
-            own => Ok(OwnedFd::from_raw_fd(own)),
-        }
+/// Whether this is the process's first thread, whose id is that of the process (proc(5)). Where there
+/// is no `/proc`, only notebooks need to ask, and their cells run in the first thread.
+pub(crate) fn is_first_thread() -> bool {
+    let pid = std::process::id();
+    match std::fs::read_link("/proc/thread-self") {
+        Ok(link) => link.as_os_str() == format!("{pid}/task/{pid}").as_str(),
+        Err(_) => true,
     }
 }
 
-/// The descriptors, besides the first three, that a program started now would inherit.
-pub(crate) fn inheritable_descriptors() -> io::Result<Vec<i32>> {
-    let entries = fs::read_dir("/proc/self/fd")?;
-    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // SAFETY: the call takes and gives plain numbers.
-    let flags = |descriptor| unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
-    let is_inheritable =
-        |&descriptor: &i32| descriptor > 2 && flags(descriptor) & libc::FD_CLOEXEC == 0;
-    Ok(numbers.filter(is_inheritable).collect())
+/// A file that can be read from as soon as the process has ended (pidfd_open(2)), whoever else holds its
+/// sockets open. None where the system has no such files, or no descriptor for one.
+pub(crate) fn end_of(pid: u32) -> Option<OwnedFd> {
+    // SAFETY: the call takes plain numbers; a descriptor that it gives is new and nobody else's, and is
+    // closed when another program is started.
+    unsafe {
+        let file = libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0);
+        (file >= 0).then(|| OwnedFd::from_raw_fd(file as i32))
+    }
+}
+
+/// A turn to start a program: files close atomically here when that is done, and nobody need wait.
+pub(crate) struct Turn;
+
+pub(crate) fn spawning() -> Turn {
+    Turn
+}
+
+/// There is room for a thousand files, and for whole batches in a socket.
+pub(crate) fn raise_descriptor_limit() {}
+pub(crate) fn widen(_: &UnixStream) {}
+
+/// A crash ends a process at once here.
+pub(crate) fn quiet_crashes() {}
+
+/// For how long this thread has been runnable while no CPU was free, since it started: the second number
+/// of `/proc/thread-self/schedstat` (proc(5), and Documentation/scheduler/sched-stats.rst of Linux). None
+/// where the system keeps no account of it.
+pub(crate) fn time_runnable() -> Option<Duration> {
+    let mut text = [0; 64];
+    let length = File::open("/proc/thread-self/schedstat").ok()?.read(&mut text).ok()?;
+    let text = std::str::from_utf8(&text[..length]).ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
+    // One that has never executed cannot have asked.
+    let executed: u64 = numbers.next()??;
+    let runnable = numbers.next()??;
+    (executed > 0).then_some(Duration::from_nanos(runnable))
 }

@@ -12,7 +12,7 @@ pub(crate) fn thread_name() -> String {
         Some(name) => name.to_owned(),
         // In a notebook the main thread was started by the kernel's own copy of std, and that of
         // the cells does not know it.
-        None if is_main_thread() => MAIN_THREAD.to_owned(),
+        None if super::is_first_thread() => MAIN_THREAD.to_owned(),
         None => "unnamed".to_owned(),
     }
 }
@@ -21,14 +21,4 @@ pub(crate) fn thread_name() -> String {
 /// the others, or that of a worker.
 pub(crate) fn process_name() -> String {
     std::env::var(PROCESS_NAME).unwrap_or_else(|_| "MainProcess".to_owned())
-}
-
-/// Whether this is the process's first thread, whose id is that of the process (proc(5)). Where
-/// there is no `/proc`, only notebooks need to ask, and their cells run in the first thread.
-fn is_main_thread() -> bool {
-    let pid = std::process::id();
-    match std::fs::read_link("/proc/thread-self") {
-        Ok(link) => link.as_os_str() == format!("{pid}/task/{pid}").as_str(),
-        Err(_) => true,
-    }
 }

@@ -12,7 +12,7 @@ impl Origin {
     }
 
     /// Whether this process is another one than it was made in.
-    pub(crate) fn is_elsewhere(&self) -> bool {
+    pub(crate) fn is_forked(&self) -> bool {
         self.0 != process::id()
     }
 }

@@ -11,11 +11,6 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::OnceLock;
 
-#[cfg(target_os = "linux")]
-use super::linux::names_of_loaded_images;
-#[cfg(target_os = "macos")]
-use super::macos::names_of_loaded_images;
-
 /// Declares a [`ProcessWide`] static. The name under which it is exported has this crate's version in
 /// it, so that two versions in one process do not share what might have changed its type.
 macro_rules! process_wide {
@@ -58,29 +53,11 @@ impl<T: Sync> ProcessWide<T> {
     fn find(&self) -> &'static T {
         let symbol = CStr::from_bytes_with_nul(self.name.as_bytes());
         let symbol = symbol.expect("the name ends in its only nul");
-        for image in names_of_loaded_images() {
-            // The program has an empty name here, and none where it is asked for.
-            let name = if image.is_empty() { ptr::null() } else { image.as_ptr() };
-            // SAFETY: `name` is null or a nul-terminated string. NOLOAD runs no code of any library:
-            // it finds one that is loaded.
-            let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-            if handle.is_null() {
-                continue;
-            }
-            // SAFETY: the handle is valid and the name a nul-terminated string.
-            let found = unsafe { libc::dlsym(handle, symbol.as_ptr()) }.cast::<T>();
-            if !found.is_null() && !ptr::eq(found, self.own) {
-                // The reference that `dlopen` took is kept: the library stays loaded.
-                // SAFETY: `new`'s promise gives the type, and the library is never unloaded.
-                return unsafe { &*found };
-            }
-            // SAFETY: this gives back the reference that `dlopen` took.
-            unsafe { libc::dlclose(handle) };
-            if !found.is_null() {
-                break;
-            }
+        match super::first_exported(symbol, ptr::from_ref(self.own).cast()) {
+            // SAFETY: `new`'s promise gives the type, and the library is never unloaded.
+            Some(found) => unsafe { &*found.cast() },
+            // A program that exports no symbols has one copy of this crate: its own.
+            None => self.own,
         }
-        // A program that exports no symbols has one copy of this crate: its own.
-        self.own
     }
 }

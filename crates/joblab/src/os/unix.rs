@@ -1,13 +1,20 @@
 //! The few calls that the standard library does not have, and all Unix systems do.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, c_void};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::ptr;
 use std::time::Duration;
 
+use super::half;
 use super::spin::spin;
+use super::system::{CLOCK, OPEN_FILES, loaded_images};
+
+/// An open file that can go to another process.
+pub(crate) type Descriptor = OwnedFd;
 
 /// Waits until one of the files can be read (or written, where asked for) or its other end is
 /// gone, at most for the given time, else for ever. Tells for each file whether that is so. It looks
@@ -39,7 +46,7 @@ fn entry(file: BorrowedFd<'_>, interest: Interest) -> libc::pollfd {
         Interest::Read => libc::POLLIN,
         Interest::ReadAndWrite => libc::POLLIN | libc::POLLOUT,
         Interest::Write => libc::POLLOUT,
-        Interest::HangUp => libc::POLLRDHUP,
+        Interest::HangUp => half::HANG_UP,
     };
     libc::pollfd { fd: file.as_raw_fd(), events, revents: 0 }
 }
@@ -65,7 +72,7 @@ pub(crate) enum Interest {
     Read,
     ReadAndWrite,
     Write,
-    /// Only for the other end to go away.
+    /// Only for the other end to go away, where the system can be asked for that.
     HangUp,
 }
 
@@ -154,6 +161,17 @@ pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
     }
 }
 
+/// An open file by a number that is none of a standard stream.
+pub(crate) fn above_streams(file: &File) -> io::Result<OwnedFd> {
+    // SAFETY: the file is open; the duplicate belongs to nobody else.
+    unsafe {
+        match libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) {
+            -1 => Err(io::Error::last_os_error()),
+            own => Ok(OwnedFd::from_raw_fd(own)),
+        }
+    }
+}
+
 /// Loads a library, or finds it loaded. It stays loaded for the life of the process.
 pub(crate) fn load_library(path: &OsStr) -> Result<(), String> {
     let path = CString::new(path.as_bytes()).map_err(|_| "its path holds a nul".to_owned())?;
@@ -215,4 +233,66 @@ pub(crate) fn kill_own_group() {
 pub(crate) fn kill_group(leader: u32) {
     // SAFETY: the call takes plain numbers.
     unsafe { libc::kill(-(leader as libc::pid_t), libc::SIGKILL) };
+}
+
+/// The CPU time, user and system, of all children of this process that have ended and were waited for,
+/// and of theirs.
+pub(crate) fn cpu_of_children() -> Duration {
+    // SAFETY: the structure is plain numbers, of which zeros are a value; the call fills it in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
+        usage
+    };
+    let duration = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+    };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
+}
+
+/// The time on the monotonic clock that all processes of a machine share (clock_gettime(2)).
+#[inline]
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` has room for the answer, and this clock is always there.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The static that is exported under a name by the image, of those that export it, that was loaded
+/// first. None where that is `own`, or no image exports it.
+pub(crate) fn first_exported(name: &CStr, own: *const c_void) -> Option<*const c_void> {
+    for image in loaded_images() {
+        // The program has an empty name here, and none where it is asked for.
+        let image = if image.is_program { ptr::null() } else { image.name.as_ptr() };
+        // SAFETY: `image` is null or a nul-terminated string. NOLOAD runs no code of any library: it
+        // finds one that is loaded.
+        let handle = unsafe { libc::dlopen(image, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+        if handle.is_null() {
+            continue;
+        }
+        // SAFETY: the handle is valid and the name a nul-terminated string.
+        let found = unsafe { libc::dlsym(handle, name.as_ptr()) }.cast_const();
+        if !found.is_null() && !ptr::eq(found, own) {
+            // The reference that `dlopen` took is kept: the library stays loaded.
+            return Some(found);
+        }
+        // SAFETY: this gives back the reference that `dlopen` took.
+        unsafe { libc::dlclose(handle) };
+        if !found.is_null() {
+            break;
+        }
+    }
+    None
+}
+
+/// The descriptors, besides the first three, that a program started now would inherit.
+pub(crate) fn inheritable_descriptors() -> io::Result<Vec<i32>> {
+    let entries = std::fs::read_dir(OPEN_FILES)?;
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // SAFETY: the call takes and gives plain numbers.
+    let flags = |descriptor| unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+    let is_inheritable =
+        |&descriptor: &i32| descriptor > 2 && flags(descriptor) & libc::FD_CLOEXEC == 0;
+    Ok(numbers.filter(is_inheritable).collect())
 }

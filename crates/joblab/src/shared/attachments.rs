@@ -8,11 +8,9 @@ use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::segment::Segment;
-use crate::os::process_wide;
+use crate::os::{Descriptor, Segment, process_wide};
 
 /// The segments of a message, each once.
 pub(crate) type Attachments = Vec<Attached>;
@@ -26,12 +24,12 @@ pub(crate) struct Attached {
 }
 
 /// The files that came with a message, but for those that could not be had.
-pub(crate) type Files = Vec<Option<OwnedFd>>;
+pub(crate) type Files = Vec<Option<Descriptor>>;
 
 /// Shared memory of a message that is being read.
 enum Incoming {
     /// Nobody has asked for it yet.
-    File(OwnedFd),
+    File(Descriptor),
     Mapped(Arc<Segment>),
     Missing,
 }
@@ -135,7 +133,7 @@ pub(crate) fn add_files(files: Files) {
     });
 }
 
-fn incoming(file: Option<OwnedFd>) -> Incoming {
+fn incoming(file: Option<Descriptor>) -> Incoming {
     file.map_or(Incoming::Missing, Incoming::File)
 }
 

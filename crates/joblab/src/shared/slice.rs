@@ -14,8 +14,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::attachments;
-use super::segment::Segment;
 use crate::error::Error;
+use crate::os::Segment;
 
 /// Numbers that tasks on any backend read without a copy of their own.
 ///

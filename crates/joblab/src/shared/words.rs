@@ -4,11 +4,10 @@
 use std::ffi::CStr;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::segment::Segment;
+use crate::os::{Descriptor, Segment};
 
 /// Numbers that are only ever read and written as a whole. The segment belongs to nothing else.
 pub(crate) struct Words(Arc<Segment>);
@@ -20,7 +19,7 @@ impl Words {
     }
 
     /// Those that another process has made.
-    pub(crate) fn open(file: OwnedFd, words: usize) -> io::Result<Words> {
+    pub(crate) fn open(file: Descriptor, words: usize) -> io::Result<Words> {
         Segment::open(file, words * size_of::<AtomicU64>()).map(Arc::new).map(Words)
     }
 

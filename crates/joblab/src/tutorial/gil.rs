@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::measure::wait_for_lock;
 use crate::os::{lock, process_wide};
 
 process_wide! {
@@ -9,6 +10,9 @@ process_wide! {
 }
 
 /// Runs `f` while holding the lock that plays Python's GIL.
+///
+/// How long the call waits for the lock is counted for the task that makes it
+/// ([`TaskRecord::lock_wait`](crate::TaskRecord::lock_wait)).
 ///
 /// There is one lock in a process; a worker process has its own. A panic in `f` leaves the lock
 /// usable. The lock does not nest: `f` must not call `with_gil` itself, or anything that does,
@@ -20,7 +24,7 @@ process_wide! {
 /// ```
 pub fn with_gil<T>(f: impl FnOnce() -> T) -> T {
     // The lock guards time, not data: a panic cannot have left anything half done under it.
-    let _held = lock(GIL.get());
+    let _held = wait_for_lock(|| lock(GIL.get()));
     f()
 }
 

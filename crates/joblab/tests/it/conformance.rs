@@ -22,7 +22,7 @@ fn threading_keeps_all_promises() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn multiprocessing_keeps_all_promises() {
     conformance::check(|n| Parallel::new(n).backend(Backend::Multiprocessing));
 }
@@ -137,7 +137,7 @@ fn a_task_in_a_thread_can_cancel_its_call() {
 
 const POOLS: &[Backend] = &[
     Backend::Threading,
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     Backend::Multiprocessing,
 ];
 

@@ -93,15 +93,20 @@ fn run_of(n_workers: usize, tasks: impl IntoIterator<Item = [u64; 4]>) -> Run<us
     Run::new((0..tasks.len()).collect(), timing, tasks, n_workers)
 }
 
-/// How many bars of a lane have a colour; the key's block is not as high as they are.
-fn bars(figure: &Figure, colour: &str) -> usize {
-    let bar = |line: &&str| line.contains(colour) && !line.contains("height=\"14\"");
-    figure.svg().lines().filter(|line| line.starts_with("<rect x=")).filter(bar).count()
-}
+const BLOCKED: &str = "#A9B8C4";
+const IDLE: &str = "#E2E2DD";
+const COMPUTED: &str = "#E69F00";
 
-const WAITING: &str = "#8CBBDD";
-const HALF: &str = "#B9AD6E";
-const COMPUTING: &str = "#E69F00";
+/// The heights of the parts of bars that have a colour.
+fn heights(figure: &Figure, colour: &str) -> Vec<u32> {
+    let height = |line: &str| line.split("height=\"").nth(1)?.split('"').next()?.parse().ok();
+    let parts = figure.svg().lines().filter(|line| line.starts_with("<rect x="));
+    parts
+        .filter(|line| line.contains(colour))
+        .filter_map(height)
+        .filter(|&high| high != 14)
+        .collect()
+}
 
 #[test]
 fn a_timeline_has_a_lane_for_each_worker_and_a_bar_for_each_task() {
@@ -109,12 +114,12 @@ fn a_timeline_has_a_lane_for_each_worker_and_a_bar_for_each_task() {
         [[0, 0, 1_000, 1_000], [0, 1_000, 1_000, 0], [10, 500, 2_500, 1_250], [2, 0, 100, 100]];
     let figure = timeline(&run_of(5, tasks)).unwrap();
     assert_look(&figure);
-    assert_eq!(bars(&figure, COMPUTING), 2);
-    assert_eq!(bars(&figure, WAITING), 1);
-    assert_eq!(bars(&figure, HALF), 1);
+    let (computed, blocked) = (heights(&figure, COMPUTED), heights(&figure, BLOCKED));
+    let full = computed[0];
+    assert_eq!((computed, blocked), (vec![full, full, full / 2], vec![full, full / 2]));
     assert_eq!(figure.svg().matches("\nidle\n").count(), 3, "two workers, and the key");
-    let described = "worker-0: 2 tasks from 0 µs to 2 ms, 50 % CPU time. \
-                     worker-2: 1 tasks from 0 µs to 100 µs, 100 % CPU time. worker-10:";
+    let described = "worker-0: 2 tasks from 0 µs to 2 ms, 50 % computed, 50 % blocked. \
+                     worker-2: 1 tasks from 0 µs to 100 µs, 100 % computed. worker-10:";
     assert!(figure.description().contains(described), "{}", figure.description());
     assert!(figure.svg().contains("time since the call (ms)"));
 }
@@ -128,14 +133,16 @@ fn bars_narrower_than_a_pixel_are_joined_and_weighted_by_time() {
     };
     let figure = timeline(&run_of(3, (0..100_000).map(task))).unwrap();
     assert_look(&figure);
-    let tenth = bars(&figure, "#95B8C6");
-    assert!(tenth > 100, "{tenth} bars of a tenth");
-    assert!(bars(&figure, WAITING) + bars(&figure, COMPUTING) <= 6);
+    let (computed, blocked) = (heights(&figure, COMPUTED), heights(&figure, BLOCKED));
+    let tenth = |levels: &[u32]| levels.len() > 100 && levels.iter().max() <= levels.iter().min();
+    assert!(tenth(&computed) && tenth(&blocked), "{computed:?} {blocked:?}");
+    assert!((7..=13).contains(&(blocked[0] / computed[0])), "{computed:?} {blocked:?}");
     // Idle time within a bar is no CPU time.
     let sparse = (0..100_000).map(|n| [0, 10 * n, 5, 5]);
     let figure = timeline(&run_of(1, sparse)).unwrap();
-    assert!(bars(&figure, HALF) > 100);
-    assert!(bars(&figure, COMPUTING) <= 2);
+    let computed = heights(&figure, COMPUTED);
+    assert!(computed.len() > 100 && heights(&figure, BLOCKED).is_empty());
+    assert!(computed.iter().all(|&high| 2 * high == heights(&figure, IDLE)[0]), "{computed:?}");
 }
 
 #[test]
@@ -159,7 +166,7 @@ fn a_run_estimates_its_speedup_from_cpu_time_and_prints_as_a_table() {
     assert_eq!(run_of(1, []).estimated_speedup(), 0.0);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
 fn what_a_cell_shows_is_one_picture_and_its_text() {
     let name = "figures::what_a_cell_shows_is_one_picture_and_its_text";

@@ -1,6 +1,6 @@
 //! Tests of the public face, in one binary.
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod built;
 mod conformance;
 #[cfg(target_os = "linux")]
@@ -8,13 +8,13 @@ mod dask;
 mod derives;
 #[cfg(target_os = "linux")]
 mod descriptors;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod ends;
 #[cfg(target_os = "linux")]
 mod faults;
 mod figures;
 mod joblib_table;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod journal;
 #[cfg(target_os = "linux")]
 mod libraries;
@@ -22,16 +22,17 @@ mod libraries;
 mod names;
 mod nesting;
 mod options;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod output;
 mod own_pools;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod process_iterators;
 #[cfg(target_os = "linux")]
 mod processes;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod progress;
 mod rayon_in_tasks;
+mod replay;
 #[cfg(target_os = "linux")]
 mod scarcity;
 mod sharedmem;
@@ -40,6 +41,8 @@ mod sharing;
 #[cfg(target_os = "linux")]
 mod startup;
 #[cfg(target_os = "linux")]
+mod states;
+#[cfg(unix)]
 mod system;
 mod timing;
 mod xml;
@@ -50,6 +53,6 @@ use joblab::Backend;
 const BACKENDS: &[Backend] = &[
     Backend::Sequential,
     Backend::Threading,
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     Backend::Multiprocessing,
 ];

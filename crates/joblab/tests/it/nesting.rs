@@ -1,6 +1,6 @@
 //! Calls inside of tasks: right, bounded, and never stuck.
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use joblab::{Backend, Parallel, cpu_count};
 
 use crate::BACKENDS;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use crate::system;
 
 fn square(n: u64) -> u64 {
@@ -212,7 +212,7 @@ fn an_iterator_inside_of_a_task_is_read_to_its_end() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn processes_inside_of_tasks_end_with_them() {
     fn inner(_: u64) -> Vec<u32> {
         let parallel = pool("multiprocessing", 2);

@@ -1,5 +1,6 @@
 //! What the operating system knows of this process and others.
 
+#[cfg(target_os = "linux")]
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// This process's threads whose names begin so.
+#[cfg(target_os = "linux")]
 pub(crate) fn threads(prefix: &str) -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     tasks
@@ -24,23 +26,27 @@ pub(crate) fn threads(prefix: &str) -> usize {
 }
 
 /// This process's open files.
+#[cfg(target_os = "linux")]
 pub(crate) fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// All processes there are, zombies included.
+#[cfg(target_os = "linux")]
 pub(crate) fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap();
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// This process's children, zombies included.
+#[cfg(target_os = "linux")]
 pub(crate) fn children() -> Vec<u32> {
     let own = std::process::id();
     processes().into_iter().filter(|&pid| parent(pid) == Some(own)).collect()
 }
 
 /// The state letter and the parent of a process (proc_pid_stat(5)).
+#[cfg(target_os = "linux")]
 fn stat(pid: u32) -> Option<(String, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
@@ -48,6 +54,22 @@ fn stat(pid: u32) -> Option<(String, u32)> {
     Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }
 
+/// What ps(1) says, where there is no `/proc`.
+#[cfg(not(target_os = "linux"))]
+fn ps(arguments: &[&str]) -> String {
+    let output = Command::new("ps").args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The state letter and the parent of a process.
+#[cfg(not(target_os = "linux"))]
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let line = ps(&["-o", "state=,ppid=", "-p", &pid.to_string()]);
+    let (state, parent) = line.trim().split_once(' ')?;
+    Some((state.get(..1)?.to_owned(), parent.trim().parse().ok()?))
+}
+
+#[cfg(target_os = "linux")]
 fn parent(pid: u32) -> Option<u32> {
     Some(stat(pid)?.1)
 }
@@ -58,6 +80,7 @@ pub(crate) fn is_running(pid: u32) -> bool {
 }
 
 /// A line of `/proc/PID/status` or `smaps_rollup`, in kB.
+#[cfg(target_os = "linux")]
 pub(crate) fn kilobytes(file: &str, field: &str) -> u64 {
     let text = fs::read_to_string(file).unwrap();
     let line = text.lines().find(|line| line.starts_with(field)).unwrap();

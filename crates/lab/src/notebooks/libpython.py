@@ -10,8 +10,10 @@ REMEDY = "they need Python as a library (Debian: sudo apt install python3-dev)"
 
 def is_there():
     """Whether compiled code can be linked with this Python: it is the notebooks' too."""
-    name, folder = f"libpython{get_config_var('LDVERSION')}.so", Path(get_config_var("LIBDIR"))
-    return any((it / name).exists() for it in (folder, folder / str(get_config_var("MULTIARCH"))))
+    name, folder = f"libpython{get_config_var('LDVERSION')}", Path(get_config_var("LIBDIR"))
+    folders = folder, folder / str(get_config_var("MULTIARCH"))
+    # The second is macOS's.
+    return any((it / f"{name}.{kind}").exists() for it in folders for kind in ("so", "dylib"))
 
 
 def split(cells):

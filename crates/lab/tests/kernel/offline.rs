@@ -1,3 +1,4 @@
+#![cfg(target_os = "linux")]
 //! Without a network: a lesson's crates are here, and cargo is not to ask for them.
 
 use std::path::Path;
@@ -25,7 +26,6 @@ fn alone(command: &Command) -> Option<Command> {
 
 #[test]
 #[ignore = "needs the Rust kernel; `cargo lab test` runs it"]
-#[cfg(target_os = "linux")]
 fn a_lesson_runs_without_a_network() {
     let joblab = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("joblab");
     let first = format!(":dep joblab = {{ path = \"{}\" }}\nuse joblab::*;", joblab.display());

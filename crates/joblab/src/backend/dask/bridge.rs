@@ -17,7 +17,7 @@ use crate::backend::remote::protocol::{self, DaskReply, Verdict};
 use crate::batch::{Completion, RemoteWorker, Reply};
 use crate::error::Error;
 use crate::notebook::facts::{RUNTIME, end_without_kernel, is_evcxr, kernel};
-use crate::os::{self, Interest, Stream, lock};
+use crate::os::{self, Interest, PARENT_ENDS, Stream, lock};
 
 const PROGRAM: &str =
     concat!(include_str!("frames.py"), include_str!("workers.py"), include_str!("bridge.py"));
@@ -145,7 +145,7 @@ impl Listener {
             (self.decoder.get_ref().as_fd(), Interest::Read),
             (self.printer.news(), Interest::Read),
         ];
-        files.extend(kernel.iter().map(|kernel| (kernel.as_fd(), Interest::HangUp)));
+        files.extend(kernel.iter().map(|kernel| (kernel.as_fd(), PARENT_ENDS)));
         let stderr = self.stderr.file();
         files.extend(stderr.map(|file| (file, Interest::Read)));
         let ready = os::wait(&files, None)?;

@@ -105,12 +105,12 @@ impl Pool for Cluster {
 }
 
 impl Workers for Cluster {
-    fn is_elsewhere(&self) -> bool {
-        self.origin.is_elsewhere()
+    fn is_forked(&self) -> bool {
+        self.origin.is_forked()
     }
 
     fn stop_unwanted(&self) -> bool {
-        if self.is_elsewhere() {
+        if self.is_forked() {
             return true;
         }
         let mut numbers = Vec::new();
@@ -136,7 +136,7 @@ impl Workers for Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.is_elsewhere() {
+        if self.is_forked() {
             return std::mem::forget(self.listener.take());
         }
         lock(&self.shared.writer).stdin = None;

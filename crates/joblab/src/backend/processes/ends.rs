@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
-use crate::batch::{self, Death, Progress, RemoteWorker, Reply};
+use crate::batch::{self, Death, RemoteWorker, Reply, WorkerProgress};
 use crate::error::Error;
 
 /// How often a batch is given to another worker, where its own died before it began.
@@ -52,22 +52,24 @@ pub(super) fn after_death(
     match worker.progress() {
         // What follows in parts is not kept. And where the mere arrival of a batch ends workers, there
         // has to be an end of that.
-        Progress::NotBegun { prepares: false } if !batch.is_in_parts && batch.in_vain < IN_VAIN => {
+        WorkerProgress::NotBegun { prepares: false }
+            if !batch.is_in_parts && batch.in_vain < IN_VAIN =>
+        {
             batch.in_vain += 1;
             Some(batch)
         }
-        Progress::NotBegun { .. } | Progress::Unknown => {
+        WorkerProgress::NotBegun { .. } | WorkerProgress::Unknown => {
             let error = died(&tasks, pid, how);
             worker.after_output(|| batch.into_completion().failed(error));
             None
         }
         // The call is over with the first failure.
-        Progress::Begun(begun) => {
+        WorkerProgress::Begun(begun) => {
             let error = died(&one(begun.clamp(1, tasks.len()) - 1), pid, how);
             worker.after_output(|| batch.into_completion().failed(error));
             None
         }
-        Progress::Noted { begun, ended: noted } => {
+        WorkerProgress::Noted { begun, ended: noted } => {
             let rest = batch.split_off(begun);
             let ended = noted.len();
             let error = (ended < begun).then(|| died(&one(ended), pid, how));

@@ -9,7 +9,7 @@ use crate::backend::remote::packing::{PackedBatch, Packer};
 use crate::os::lock;
 
 /// What the calling threads and the I/O thread share.
-pub(super) struct Shared {
+pub(super) struct PoolShared {
     pub(super) inbox: Mutex<Inbox>,
     pub(super) packer: Mutex<Packer>,
     /// A byte in here wakes the I/O thread.
@@ -27,7 +27,7 @@ pub(super) struct Inbox {
     pub(super) closing: bool,
 }
 
-impl Shared {
+impl PoolShared {
     /// Changes the inbox and lets the I/O thread know.
     pub(super) fn send<T>(&self, change: impl FnOnce(&mut Inbox) -> T) -> T {
         let mut inbox = lock(&self.inbox);

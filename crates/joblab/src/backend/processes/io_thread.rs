@@ -2,14 +2,14 @@
 //! It waits in one place for everything at once.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Stdin};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ends::{End, after_death, stopped};
-use super::inbox::Shared;
+use super::inbox::PoolShared;
 use super::launch::Launch;
 use super::worker_handle::WorkerHandle;
 use crate::backend::remote::packing::PackedBatch;
@@ -17,7 +17,7 @@ use crate::backend::remote::printer::Printer;
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::{end_without_kernel, kernel};
-use crate::os::{self, Interest, lock};
+use crate::os::{self, Interest, PARENT_ENDS, ParentWatch, lock};
 
 /// How long workers may take to drop their states.
 const FINISH: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) fn run(
     n_jobs: usize,
     launch: &Launch,
-    shared: &Shared,
+    shared: &PoolShared,
     woken: UnixStream,
     printer: Arc<Printer>,
 ) {
@@ -47,7 +47,7 @@ pub(super) fn run(
     thread.work(woken);
 }
 
-struct CloseInbox<'a>(&'a Shared);
+struct CloseInbox<'a>(&'a PoolShared);
 
 impl Drop for CloseInbox<'_> {
     fn drop(&mut self) {
@@ -61,10 +61,10 @@ impl Drop for CloseInbox<'_> {
 struct IoThread<'a> {
     n_jobs: usize,
     launch: &'a Launch,
-    shared: &'a Shared,
+    shared: &'a PoolShared,
     /// When a worker has become ready: those that are starting share the CPUs.
     last_ready: Option<Moment>,
-    kernel: Option<Stdin>,
+    kernel: Option<ParentWatch>,
     waiting: VecDeque<PackedBatch>,
     workers: Vec<WorkerHandle>,
     printer: Arc<Printer>,
@@ -232,7 +232,7 @@ impl IoThread<'_> {
             vec![(woken.as_fd(), Interest::Read), (self.printer.news(), Interest::Read)];
         if let Some(kernel) = &self.kernel {
             sources.push(Ready::Kernel);
-            files.push((kernel.as_fd(), Interest::HangUp));
+            files.push((kernel.as_fd(), PARENT_ENDS));
         }
         for (place, worker) in self.workers.iter().enumerate() {
             let interest = if worker.outbox.waits_for_room() {
@@ -352,7 +352,7 @@ impl IoThread<'_> {
     }
 }
 
-fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &Shared) {
+fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &PoolShared) {
     if let Some(batch) = waiting.pop_front() {
         worker.assign(batch, &lock(&shared.packer));
     }

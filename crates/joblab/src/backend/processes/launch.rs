@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -29,8 +29,6 @@ const THREAD_VARIABLES: [&str; 8] = [
     "NUMEXPR_NUM_THREADS",
     "RAYON_NUM_THREADS",
 ];
-/// However the file was renamed or replaced meanwhile, this is the program that runs.
-const PROGRAM: &str = "/proc/self/exe";
 /// Much longer than a program needs to come to its start-up code on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,7 +58,7 @@ impl Launch {
             }
         }
         Ok(Launch {
-            program: PROGRAM.into(),
+            program: os::program().map_err(|error| Error::pool(n_jobs, error))?,
             arguments: env::args_os().collect(),
             environment,
             folder: os::current_folder().map_err(|error| Error::pool(n_jobs, error))?,
@@ -74,7 +72,9 @@ impl Launch {
     }
 
     fn spawn(&self, number: usize) -> io::Result<(Child, UnixStream)> {
+        let _turn = os::spawning();
         let (ours, theirs) = UnixStream::pair()?;
+        [&ours, &theirs].into_iter().for_each(os::widen);
         let mut command = Command::new(&self.program);
         command.env_clear().envs(self.environment.iter().cloned());
         if is_evcxr() {
@@ -94,7 +94,7 @@ impl Launch {
         command.env(PROCESS_NAME, format!("WorkerProcess-{number}"));
         // It has its own group, so that what its tasks start can be ended with it.
         command.process_group(0);
-        command.current_dir(format!("/proc/self/fd/{}", self.folder.as_raw_fd()));
+        command.current_dir(os::path_of_folder(&self.folder)?);
         // The socket is the worker's standard input, so that it needs no inherited descriptor of
         // a number of its own; pipes of its own keep it from holding ours open.
         let child = command
@@ -120,13 +120,13 @@ fn check_program() -> Result<(), String> {
              put the calls into a program of their own, that links this version of joblab, and start that"
         ));
     }
-    match fs::read_link(PROGRAM) {
+    match os::program().and_then(fs::canonicalize) {
         Ok(file) if file.as_os_str() != program.path => Err(format!(
             "workers are the running program, started again, and the system takes {} for that, which \
              has loaded {name}: start {name} by itself",
             file.display()
         )),
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("{PROGRAM} cannot be read: {error}")),
+        Err(error) => Err(format!("the system does not say which program this is: {error}")),
     }
 }

@@ -5,20 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::inbox::Shared;
+use super::inbox::PoolShared;
 use super::launch::Launch;
 use super::{io_thread, streaming};
 use crate::backend::remote::packing::Packer;
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::worker_main;
 use crate::error::Error;
-use crate::os::Origin;
+use crate::os::{self, Origin};
 use crate::pool::{Job, Pool, Workers};
 
 /// The processes belong to the pool's I/O thread.
 pub(crate) struct Processes {
     n_jobs: usize,
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
     io_thread: Option<JoinHandle<()>>,
     origin: Origin,
 }
@@ -33,6 +33,7 @@ impl Processes {
                 worker_main::VARIABLE
             )));
         }
+        os::raise_descriptor_limit();
         Processes::launch(n_jobs, Launch::new(n_jobs)?)
     }
 
@@ -41,7 +42,8 @@ impl Processes {
         let (waker, woken) = UnixStream::pair().map_err(failed)?;
         waker.set_nonblocking(true).map_err(failed)?;
         woken.set_nonblocking(true).map_err(failed)?;
-        let shared = Arc::new(Shared { inbox: Mutex::default(), packer: Mutex::default(), waker });
+        let shared =
+            Arc::new(PoolShared { inbox: Mutex::default(), packer: Mutex::default(), waker });
         let printer = Printer::new().map_err(failed)?;
         let theirs = Arc::clone(&shared);
         let io_thread = std::thread::Builder::new()
@@ -82,14 +84,14 @@ impl Pool for Processes {
 impl Workers for Processes {
     fn stop_unwanted(&self) -> bool {
         // The locks and the thread behind them are those of another process then.
-        if !self.is_elsewhere() {
+        if !self.is_forked() {
             self.shared.send(|inbox| inbox.has_unwanted = true);
         }
         true
     }
 
-    fn is_elsewhere(&self) -> bool {
-        self.origin.is_elsewhere()
+    fn is_forked(&self) -> bool {
+        self.origin.is_forked()
     }
 
     fn shares_memory(&self) -> bool {
@@ -99,7 +101,7 @@ impl Workers for Processes {
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        if self.is_elsewhere() {
+        if self.is_forked() {
             // The thread is not here, and the workers are not ours to end.
             return std::mem::forget(self.io_thread.take());
         }

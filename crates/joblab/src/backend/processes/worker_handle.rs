@@ -17,7 +17,7 @@ use crate::backend::remote::output::Lines;
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::socket::Socket;
-use crate::batch::{JournalReader, Progress};
+use crate::batch::{JournalReader, WorkerProgress};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
@@ -233,8 +233,10 @@ impl WorkerHandle {
     }
 
     /// How far the worker, which has ended, came with the batch that it has not answered.
-    pub(super) fn progress(&self) -> Progress {
-        self.journal.as_ref().map_or(Progress::Unknown, |journal| journal.progress(self.answered))
+    pub(super) fn progress(&self) -> WorkerProgress {
+        self.journal
+            .as_ref()
+            .map_or(WorkerProgress::Unknown, |journal| journal.progress(self.answered))
     }
 
     /// How much longer the task that runs may go on, and why not for ever.

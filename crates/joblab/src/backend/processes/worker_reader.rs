@@ -35,7 +35,12 @@ impl WorkerHandle {
         let end = loop {
             match self.decoder.next() {
                 Ok(None) => break None,
-                Ok(Some((Kind::Hello, _))) if !self.is_ready => self.is_ready = true,
+                Ok(Some((Kind::Hello, stamp))) if !self.is_ready => {
+                    if stamp != os::program_stamp() {
+                        return Err(self.of_another_build());
+                    }
+                    self.is_ready = true;
+                }
                 Ok(Some((Kind::Files, body))) => match self.decoder.get_mut().take_files(&body) {
                     Some(files) => self.files.extend(files),
                     None => break Some(Broken::Foreign("it announces files that did not come")),
@@ -124,6 +129,14 @@ impl WorkerHandle {
             Some(ReplyRead::Done { .. }) | None => return Err(batch),
         }
         Ok(())
+    }
+
+    /// Ends a worker whose program's file was replaced since ours was started, so that functions are
+    /// elsewhere in it.
+    fn of_another_build(&mut self) -> String {
+        self.end();
+        "was stopped because the program was built anew since it was started (start it again)"
+            .to_owned()
     }
 
     /// Ends a worker that is not to be trusted any more.

@@ -2,31 +2,16 @@
 //! them is told to another process that has it loaded elsewhere.
 //!
 //! A notebook's cell is a library. A function of it has another address in each process, but the
-//! same offset from where the loader has put the library. The loader says where that is;
-//! `/proc/self/maps` (proc(5)) says which file it is, by device and inode, so that a file that was
-//! rebuilt or deleted since is never taken for the one that is running.
+//! same offset from where the loader has put the library. The loader says where that is; the system
+//! says which file it is, so that a file that was rebuilt or deleted since is never taken for the one
+//! that is running.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::ops::Range;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::os::{LoadedImage, loaded_images};
-
-/// A file that is loaded into this process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Image {
-    /// Where the loader has put it: what an address in the file is counted from.
-    base: usize,
-    /// Device and inode, as `/proc/self/maps` writes them.
-    pub(crate) identity: Vec<u8>,
-    pub(crate) path: OsString,
-    /// The name by which it was loaded: another one where there are links.
-    pub(crate) name: OsString,
-    /// Whether the file is the program, and not a library.
-    pub(crate) is_program: bool,
-}
+pub(crate) use crate::os::Image;
+use crate::os::{LoadedImage, files_of, loaded_images};
 
 /// An address as another process can find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +29,7 @@ impl Image {
     pub(crate) fn of_address(address: usize) -> Result<(Image, u64), String> {
         let loaded = loaded_images().into_iter().find(|image| image.contains(address));
         let loaded = loaded.ok_or("the function's code belongs to no file")?;
-        let maps = read_maps()?;
-        let image = image_of(&parse(&maps), loaded);
+        let image = files_of(vec![loaded])?.pop();
         let image = image.ok_or("the function's code belongs to no file")?;
         if image.is_deleted() && !image.is_program {
             return Err(format!(
@@ -62,23 +46,22 @@ impl Image {
     ///
     /// # Errors
     /// Says why it is not known which files they are.
-    pub(crate) fn all() -> Result<impl Iterator<Item = Image>, String> {
-        let maps = read_maps()?;
-        let images = loaded_images();
-        let mappings = parse(&maps);
-        let images: Vec<_> =
-            images.into_iter().filter_map(|loaded| image_of(&mappings, loaded)).collect();
-        Ok(images.into_iter())
+    pub(crate) fn all() -> Result<Vec<Image>, String> {
+        files_of(loaded_images())
     }
 
-    /// The image with this identity in this process, where it is loaded.
-    pub(crate) fn of_identity(identity: &[u8]) -> Option<Image> {
-        Image::all().ok()?.find(|image| image.identity == identity)
+    /// The image with this identity in this process, where it is loaded: of several, as copies of a
+    /// library may be, that with this path.
+    pub(crate) fn of_identity(identity: &[u8], path: &OsStr) -> Option<Image> {
+        let mut images = Image::all().ok()?;
+        images.retain(|image| image.identity == identity);
+        let place = images.iter().position(|image| image.path == path).unwrap_or(0);
+        (place < images.len()).then(|| images.swap_remove(place))
     }
 
     /// The image of this file in this process, where it is loaded. The path has no links in it.
     pub(crate) fn of_path(path: &OsStr) -> Option<Image> {
-        Image::all().ok()?.find(|image| image.path == path)
+        Image::all().ok()?.into_iter().find(|image| image.path == path)
     }
 
     /// The program that this process runs.
@@ -86,8 +69,8 @@ impl Image {
     /// # Errors
     /// Says why it is not known.
     pub(crate) fn program() -> Result<Image, String> {
-        let program = Image::all()?.find(|image| image.is_program);
-        program.ok_or_else(|| "/proc/self/maps does not say which program this is".to_owned())
+        let program = Image::all()?.into_iter().find(|image| image.is_program);
+        program.ok_or_else(|| "the system does not say which program this is".to_owned())
     }
 
     /// The address of an offset in this process.
@@ -106,77 +89,6 @@ impl Image {
     }
 }
 
-fn read_maps() -> Result<Vec<u8>, String> {
-    fs::read("/proc/self/maps")
-        .map_err(|error| format!("/proc/self/maps could not be read: {error}"))
-}
-
-/// A line of `/proc/self/maps` that belongs to a file.
-struct Mapping<'a> {
-    range: Range<usize>,
-    identity: &'a [u8],
-    path: &'a [u8],
-}
-
-/// The lines that belong to files, by ascending addresses.
-fn parse(maps: &[u8]) -> Vec<Mapping<'_>> {
-    maps.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
-}
-
-/// Reads: start-end permissions offset device inode path. The path is any bytes.
-fn parse_line(line: &[u8]) -> Option<Mapping<'_>> {
-    let (range, rest) = split_at_space(line)?;
-    let (_permissions, rest) = split_at_space(rest)?;
-    let (_offset, rest) = split_at_space(rest)?;
-    let (device, _) = split_at_space(rest)?;
-    let (inode, _) = split_at_space(&rest[device.len() + 1..])?;
-    let (identity, path) = rest.split_at(device.len() + 1 + inode.len());
-    let path = path.trim_ascii_start();
-    let (start, end) = str::from_utf8(range).ok()?.split_once('-')?;
-    let range = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
-    path.starts_with(b"/").then_some(Mapping { range, identity, path })
-}
-
-fn split_at_space(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = bytes.iter().position(|&byte| byte == b' ')?;
-    Some((&bytes[..at], &bytes[at + 1..]))
-}
-
-/// Which file an image is: that of its first part that has one. (There are programs that move their
-/// code to memory of large pages, which belongs to no file.)
-fn image_of(mappings: &[Mapping<'_>], loaded: LoadedImage) -> Option<Image> {
-    let is_of_it = |mapping: &&Mapping<'_>| {
-        let Range { start, end } = mapping.range;
-        loaded.segments.iter().any(|segment| start < segment.end && segment.start < end)
-    };
-    let first = mappings.iter().find(is_of_it)?;
-    Some(Image {
-        base: loaded.base,
-        identity: first.identity.to_owned(),
-        path: OsString::from_vec(unescaped(first.path)),
-        name: OsString::from_vec(loaded.name.into_bytes()),
-        is_program: loaded.is_program,
-    })
-}
-
-/// A path in which the system has written each newline as `\012`. A file whose name is so already is
-/// the one that is meant.
-fn unescaped(path: &[u8]) -> Vec<u8> {
-    const NEWLINE: &[u8] = b"\\012";
-    if !path.windows(NEWLINE.len()).any(|window| window == NEWLINE)
-        || Path::new(OsStr::from_bytes(path)).exists()
-    {
-        return path.to_owned();
-    }
-    let mut plain = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&first, behind)) = rest.split_first() {
-        rest = rest.strip_prefix(NEWLINE).unwrap_or(behind);
-        plain.push(if rest.len() < behind.len() { b'\n' } else { first });
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,8 +102,9 @@ mod tests {
         assert!(image.is_program);
         assert_eq!(image.address(offset), address);
         assert_eq!(Image::program().unwrap(), image);
-        assert_eq!(Image::of_identity(&image.identity).unwrap(), image);
-        assert_eq!(Path::new(&image.path), fs::read_link("/proc/self/exe").unwrap());
+        assert_eq!(Image::of_identity(&image.identity, &image.path).unwrap(), image);
+        let program = std::env::current_exe().and_then(std::fs::canonicalize).unwrap();
+        assert_eq!(Path::new(&image.path), program);
     }
 
     #[test]
@@ -208,25 +121,5 @@ mod tests {
         let on_the_heap = Box::new(0_u64);
         let error = Image::of_address(&raw const *on_the_heap as usize).unwrap_err();
         assert!(error.contains("no file"), "{error}");
-    }
-
-    #[test]
-    fn lines_with_any_bytes_and_deleted_files_are_read() {
-        let maps = b"7f00-7f10 r-xp 00001000 fe:00 42                  /a b/lib.so (deleted)\n\
-                     7f20-7f30 rw-p 00000000 00:00 0 [heap]\n\
-                     7f40-7f50 rw-p 00000000 00:00 0 \n\
-                     7f60-7f70 r--p 00000000 fe:00 43   /donn\xe9es\n";
-        let mappings = parse(maps);
-        assert_eq!(mappings.len(), 2);
-        assert_eq!(mappings[0].path, b"/a b/lib.so (deleted)");
-        assert_eq!(mappings[0].range, 0x7f00..0x7f10);
-        assert_eq!(mappings[0].identity, b"fe:00 42");
-        assert_eq!(mappings[1].path, b"/donn\xe9es");
-    }
-
-    #[test]
-    fn newlines_in_paths_are_newlines_again() {
-        assert_eq!(unescaped(b"/no/such\\012folder\\01\\012"), b"/no/such\nfolder\\01\n");
-        assert_eq!(unescaped(b"/plain"), b"/plain");
     }
 }

@@ -17,20 +17,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes what a pool's workers print. The thread starts with the first of it.
 pub(crate) struct Printer {
-    shared: Arc<Shared>,
+    shared: Arc<PrinterShared>,
     /// Something can be read here where something was done.
     news: UnixStream,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
+struct PrinterShared {
+    queue: Mutex<OutputQueue>,
     changed: Condvar,
     waker: UnixStream,
 }
 
 #[derive(Default)]
-struct Queue {
+struct OutputQueue {
     items: VecDeque<Item>,
     /// How many items there were, and how many of them are done.
     pushed: u64,
@@ -52,7 +52,7 @@ impl Printer {
         let (waker, news) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         news.set_nonblocking(true)?;
-        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), waker };
+        let shared = PrinterShared { queue: Mutex::default(), changed: Condvar::new(), waker };
         Ok(Arc::new(Printer { shared: Arc::new(shared), news, thread: Mutex::new(None) }))
     }
 
@@ -106,7 +106,7 @@ impl Printer {
     }
 }
 
-impl Shared {
+impl PrinterShared {
     fn work(&self) {
         os::block_write_signals();
         loop {

@@ -20,7 +20,7 @@ use super::socket::{self, Socket};
 use crate::batch::{self, InWorker, Incoming, Journal};
 use crate::error::drop_quietly;
 use crate::measure::Moment;
-use crate::os::startup::{self, Initializer, Note};
+use crate::os::startup;
 use crate::os::{self, Interest, MAIN_THREAD};
 use crate::shared;
 
@@ -44,22 +44,12 @@ pub(crate) fn entry_address() -> usize {
     joblab_worker as *const c_void as usize
 }
 
-/// Runs [`at_start`] before `main`: in a program as it starts, in a library as it is loaded. The
-/// linker keeps a `#[used]` static of this section, and the loader calls each function that one of
-/// them names (System V ABI, "Initialization and Termination Functions").
-#[used]
-#[unsafe(link_section = ".init_array")]
-static AT_START: Initializer = at_start;
-
-/// Says that a program has [`AT_START`]: see [`can_be_worker`].
-#[used]
-#[unsafe(link_section = ".note.joblab")]
-static NOTE: Note = Note::new(env!("CARGO_PKG_VERSION"));
+startup::at_start!(at_start, program_has_it);
 
 /// Whether the program makes itself a worker where it is started as one: this crate, of this version,
 /// is linked into it, and not only into a library that it has loaded.
 pub(crate) fn can_be_worker() -> bool {
-    startup::program_has(&NOTE)
+    program_has_it()
 }
 
 extern "C" fn at_start(
@@ -71,7 +61,7 @@ extern "C" fn at_start(
         return;
     }
     // A library has no say in what its program is.
-    let Some(behind) = startup::initializers_behind(&raw const AT_START) else {
+    let Some(behind) = startup::initializers_behind(at_start) else {
         return;
     };
     // SAFETY: a program has no other threads before `main`.
@@ -100,8 +90,9 @@ fn close_inherited() {
 /// that has started.
 fn be_a_worker() -> ! {
     close_inherited();
-    startup::take_programs_name();
+    os::take_programs_name();
     os::default_crash_handlers();
+    os::quiet_crashes();
     os::ignore_broken_pipes();
     let is_busy = Arc::new(AtomicBool::new(false));
     let its_busy = Arc::clone(&is_busy);
@@ -152,7 +143,7 @@ const TICK: Duration = Duration::from_millis(500);
 const FAILED: i32 = 101;
 
 fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
-    socket::send_all(&socket, &framing::frame(Kind::Hello, &[]), &[])?;
+    socket::send_all(&socket, &framing::frame(Kind::Hello, &os::program_stamp()), &[])?;
 
     let mut decoder = Decoder::new(Inlet(Socket::new(socket.try_clone()?)));
     let mut images = Vec::new();
@@ -252,7 +243,7 @@ fn open_image(body: &[u8]) -> Result<Image, String> {
     os::load_library(path).map_err(|reason| format!("{shown} could not be loaded: {reason}"))?;
     let image = match identity {
         [] => Image::of_path(path),
-        _ => Image::of_identity(identity),
+        _ => Image::of_identity(identity, path),
     };
     image.ok_or_else(|| {
         format!(

@@ -12,7 +12,7 @@ use crate::os::lock;
 
 pub(super) type Work = Box<dyn FnOnce() + Send>;
 
-pub(super) struct Queue(Mutex<State>);
+pub(super) struct JobQueue(Mutex<State>);
 
 /// All of it changes under one lock. Where there are jobs, either all threads are busy, and look for
 /// another one at the end of theirs, or a visit is on its way.
@@ -26,10 +26,10 @@ struct State {
     visits: usize,
 }
 
-impl Queue {
+impl JobQueue {
     pub(super) fn new(threads: usize) -> Self {
         let (jobs, is_busy) = (VecDeque::new(), vec![false; threads]);
-        Queue(Mutex::new(State { jobs, is_busy, free: threads, visits: 0 }))
+        JobQueue(Mutex::new(State { jobs, is_busy, free: threads, visits: 0 }))
     }
 
     /// Adds a job. Where it returns true, a thread of the pool must [visit](Self::visit) the queue.

@@ -468,19 +468,19 @@ fn what_was_written_by_hand_in_another_way_is_taken() {
     assert_eq!(read(&written(&"Unit".to_owned())), Ok(External::<u8>::Unit));
     let by_hand = written(&BTreeMap::from([("New", 7_u8)]));
     assert_eq!(read(&by_hand), Ok(External::New(7_u8)));
-    assert_eq!(read(&written(&5_u8)), Ok(Some(5_u8)));
+    assert_eq!(read(&written(&(5_u8,))), Ok((Some(5_u8),)));
     assert_eq!(read(&written(&())), Ok(None::<u8>));
     assert_eq!(read(&written(&(1, 2))), Ok(Point { x: 1, y: 2 }));
     assert_eq!(read(&written(&Bytes(vec![1, 2, 3]))), Ok((1_u8, 2_u8, 3_u8)));
     assert_eq!(read(&written(&'x')), Ok("x".to_owned()));
     // Numbers of another width, if they fit.
-    assert_eq!(read(&written(&200_u8)), Ok(200_i64));
-    assert_eq!(read(&written(&-5_i64)), Ok(-5_i8));
-    assert_eq!(read(&written(&200_u64)), Ok(200_i128));
-    assert_eq!(read(&written(&2_u8)), Ok(2.0_f64));
-    assert_eq!(read(&written(&0.5_f32)), Ok(0.5_f64));
-    assert!(read::<i8>(&written(&200_u8)).is_err());
-    assert!(read::<u64>(&written(&-1_i8)).is_err());
+    assert_eq!(read(&written(&(200_u8,))), Ok((200_i64,)));
+    assert_eq!(read(&written(&(-5_i64,))), Ok((-5_i8,)));
+    assert_eq!(read(&written(&(200_u64,))), Ok((200_i128,)));
+    assert_eq!(read(&written(&(2_u8,))), Ok((2.0_f64,)));
+    assert_eq!(read(&written(&(0.5_f32,))), Ok((0.5_f64,)));
+    assert!(read::<(i8,)>(&written(&(200_u8,))).is_err());
+    assert!(read::<(u64,)>(&written(&(-1_i8,))).is_err());
 }
 
 #[test]
@@ -495,7 +495,7 @@ fn what_serde_refuses_is_an_error() {
     }
     let error = append(&Refused, &mut Sink::growing(&mut Vec::new())).unwrap_err();
     assert!(error.contains("not me"), "{error}");
-    let error = read::<u64>(&written(&"words".to_owned())).unwrap_err();
+    let error = read::<(u64,)>(&written(&("words".to_owned(),))).unwrap_err();
     assert!(error.contains("string") && error.contains("u64"), "{error}");
     assert!(read::<u64>(&[]).is_err());
     assert!(read::<(u8, u8)>(&written(&(1_u8, 2_u8, 3_u8))).is_err());

@@ -1,15 +1,11 @@
-//! What runs in a program before `main`: its initializers, in the order in which the linker has put
-//! them, and a note by which one of ours is found in the program (elf(5)).
+//! Where the initializers and the notes of the program are (elf(5)).
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int};
 use std::ops::Range;
 use std::{fs, mem, ptr, slice};
 
 use super::{first_image, headers, segments};
-
-/// What the loader calls. glibc gives the program's arguments and environment, musl nothing.
-pub(crate) type Initializer = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
+use crate::os::startup::Initializer;
 
 /// Dynamic entries and section headers have this form where addresses have 64 bits. (Where they have 32,
 /// initializers stay in the order of the linker.)
@@ -18,23 +14,25 @@ const DT_INIT_ARRAY: usize = 25;
 const DT_INIT_ARRAYSZ: usize = 27;
 const SHT_INIT_ARRAY: u32 = 14;
 
-/// The initializers of the program that the loader would call after the one in the given place.
-/// None where that is in a library.
-pub(crate) fn initializers_behind(place: *const Initializer) -> Option<&'static [Initializer]> {
-    let place = place.addr();
-    if !super::is_in_program(place) {
+/// The initializers of the program, where this one is among them.
+pub(crate) fn initializers_with(initializer: Initializer) -> Option<&'static [Initializer]> {
+    // Its code is where the program is, or it is none of the program's.
+    if !super::is_in_program(initializer as usize) {
         return None;
     }
-    let mut array = None;
-    first_image(&mut |info| array = initializers(info));
+    let (mut array, mut all) = (None, Vec::new());
+    first_image(&mut |info| {
+        array = initializers(info);
+        all = segments(info).collect();
+    });
     // Without a dynamic section the loader finds them by the linker's symbols.
-    let array = array.or_else(initializers_in_file).filter(|array| array.contains(&place));
-    let behind = array.map_or(0..0, |array| place + WORD..array.end);
-    // SAFETY: the loader calls the functions in this array, which the program keeps, and each has
-    // this type there.
+    let array = array.or_else(initializers_in_file)?;
+    all.iter().find(|segment| segment.contains(&array.start) && array.end <= segment.end)?;
+    // SAFETY: this part of the program is loaded, and is kept. The loader calls the functions in this
+    // array, and each has this type there.
     Some(unsafe {
-        let first = ptr::with_exposed_provenance(behind.start);
-        if behind.is_empty() { &[] } else { slice::from_raw_parts(first, behind.len() / WORD) }
+        let first = ptr::with_exposed_provenance(array.start);
+        slice::from_raw_parts(first, array.len() / WORD)
     })
 }
 
@@ -74,35 +72,8 @@ fn initializers_in_file() -> Option<Range<usize>> {
     Some(first..first + number(array + 0x20, 8)?)
 }
 
-/// A note in a program, which the linker keeps with the program's code.
-#[repr(C, align(4))]
-pub(crate) struct Note {
-    name_length: u32,
-    text_length: u32,
-    kind: u32,
-    name: [u8; NAME.len()],
-    text: [u8; TEXT],
-}
-
-const NAME: &[u8; 8] = b"joblab\0\0";
-const TEXT: usize = 32;
-
-impl Note {
-    /// A note of a text of at most 32 bytes.
-    pub(crate) const fn new(text: &str) -> Note {
-        let mut filled = [0; TEXT];
-        let mut at = 0;
-        while at < text.len() {
-            filled[at] = text.as_bytes()[at];
-            at += 1;
-        }
-        Note { name_length: 8, text_length: TEXT as u32, kind: 1, name: *NAME, text: filled }
-    }
-}
-
-/// Whether the program, and not only a library of it, has this note.
-pub(crate) fn program_has(note: &Note) -> bool {
-    let wanted = [&NAME[..], &note.text].concat();
+/// Whether that is so for any of the program's notes.
+pub(crate) fn any_notes_of_program(is_so: &dyn Fn(&[u8]) -> bool) -> bool {
     let mut is_found = false;
     first_image(&mut |info| {
         let base = info.dlpi_addr as usize;
@@ -113,11 +84,9 @@ pub(crate) fn program_has(note: &Note) -> bool {
                 segments(info).any(|segment| segment.contains(&start) && end <= segment.end);
             // SAFETY: this part of the image is loaded: it lies in a segment.
             is_loaded
-                && unsafe {
+                && is_so(unsafe {
                     slice::from_raw_parts(ptr::with_exposed_provenance::<u8>(start), end - start)
-                }
-                .windows(wanted.len())
-                .any(|window| window == wanted)
+                })
         });
     });
     is_found

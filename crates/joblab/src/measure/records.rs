@@ -1,0 +1,145 @@
+//! [`TaskRecords`]: the records of a call's tasks, kept as they came.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::slice;
+use std::sync::{Arc, OnceLock};
+
+use super::clock::{Moment, TaskTimes};
+use super::record::TaskRecord;
+use super::timing::Timing;
+
+/// The records of a call's tasks, in the order of the tasks: a slice of [`TaskRecord`], made when it is
+/// first looked at. Until then a task takes half of that memory, and what a batch's tasks share stands
+/// once.
+///
+/// ```
+/// # use joblab::Parallel;
+/// let run = Parallel::new(2).map(|n: u64| n + 1, 0..10)?;
+/// assert_eq!(run.tasks.len(), 10);
+/// assert!(run.tasks[9].start < run.timing.wall);
+/// # Ok::<(), joblab::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct TaskRecords {
+    /// When the call began.
+    origin: Moment,
+    /// In the order of the tasks.
+    segments: Vec<Segment>,
+    all: OnceLock<Vec<TaskRecord>>,
+}
+
+/// What was measured of tasks that one worker ran and that follow each other in the list.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    /// The first of them.
+    pub(crate) first: usize,
+    pub(crate) pid: u32,
+    pub(crate) thread: Arc<str>,
+    pub(crate) times: Vec<TaskTimes>,
+}
+
+impl Segment {
+    /// The places of the tasks in the list.
+    pub(crate) fn tasks(&self) -> Range<usize> {
+        self.first..self.first + self.times.len()
+    }
+
+    /// The tasks at these places in it.
+    pub(crate) fn part(&self, places: Range<usize>) -> Segment {
+        Segment {
+            first: self.first + places.start,
+            pid: self.pid,
+            thread: Arc::clone(&self.thread),
+            times: self.times[places].to_vec(),
+        }
+    }
+
+    fn records(&self, origin: Moment) -> impl Iterator<Item = TaskRecord> {
+        (self.first..).zip(&self.times).map(move |(index, times)| TaskRecord {
+            index,
+            pid: self.pid,
+            thread: Arc::clone(&self.thread),
+            start: times.start().since(origin),
+            wall: times.wall(),
+            carried: times.carried(),
+            cpu: times.cpu(),
+            runnable: times.runnable(),
+            lock_wait: times.lock_wait(),
+        })
+    }
+}
+
+impl TaskRecords {
+    /// Of a call that began at a moment. The error is the index of the first task of which nothing is
+    /// known, though something is of a later one.
+    pub(crate) fn new(origin: Moment, mut segments: Vec<Segment>) -> Result<Self, usize> {
+        segments.sort_unstable_by_key(|segment| segment.first);
+        let mut next = 0;
+        for segment in &segments {
+            if segment.first != next {
+                return Err(next);
+            }
+            next = segment.tasks().end;
+        }
+        Ok(TaskRecords { origin, segments, all: OnceLock::new() })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.segments.last().map_or_else(|| self.len(), |last| last.tasks().end)
+    }
+
+    /// Bytes of all arguments and results that were carried.
+    pub(crate) fn carried(&self) -> u64 {
+        match self.all.get() {
+            Some(all) => all.iter().map(|task| task.carried).sum(),
+            None => self.times().map(TaskTimes::carried).sum(),
+        }
+    }
+
+    /// Adds what the tasks took, all together, to a call's times.
+    pub(crate) fn add_to(&self, timing: &mut Timing) {
+        timing.worker_cpu = self.times().map(TaskTimes::cpu).sum();
+        timing.lock_wait = self.times().map(TaskTimes::lock_wait).sum();
+        timing.runnable = self.times().map(TaskTimes::runnable).sum();
+        timing.blocked = self.times().map(TaskTimes::blocked).sum();
+    }
+
+    fn times(&self) -> impl Iterator<Item = &TaskTimes> {
+        self.segments.iter().flat_map(|segment| &segment.times)
+    }
+}
+
+impl Deref for TaskRecords {
+    type Target = [TaskRecord];
+
+    fn deref(&self) -> &[TaskRecord] {
+        self.all.get_or_init(|| {
+            self.segments.iter().flat_map(|segment| segment.records(self.origin)).collect()
+        })
+    }
+}
+
+/// Records that were made elsewhere, in the order of the tasks.
+impl From<Vec<TaskRecord>> for TaskRecords {
+    fn from(records: Vec<TaskRecord>) -> Self {
+        let segments = Vec::new();
+        TaskRecords { origin: Moment::now(), segments, all: OnceLock::from(records) }
+    }
+}
+
+impl<'a> IntoIterator for &'a TaskRecords {
+    type Item = &'a TaskRecord;
+    type IntoIter = slice::Iter<'a, TaskRecord>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for TaskRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
