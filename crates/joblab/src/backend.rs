@@ -11,6 +11,7 @@ mod threading;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::notebook::backtraces;
@@ -55,9 +56,16 @@ pub enum Backend {
     /// [`Parallel::scheduler`](crate::Parallel::scheduler), or one of `n_jobs` workers that is started
     /// here and ends with the pool. Arguments and results are copied. Linux only.
     ///
-    /// It needs a Python with the package `distributed`: the first of `$JOBLAB_PYTHON`, that of
-    /// `$VIRTUAL_ENV`, that of `$CONDA_PREFIX`, and `python3`. Dask's configuration and its security
-    /// settings apply.
+    /// It needs a Python (3.10 or later) with the package `distributed` (2024.1 or later):
+    /// `$JOBLAB_PYTHON`, or else the first of that of `$VIRTUAL_ENV`, that of `$CONDA_PREFIX`, and
+    /// `python3`. The cluster's Pythons may be others, as old as that at most, which is checked before
+    /// anything is put there. Dask's configuration, its limits and its security settings apply. What that
+    /// has under `joblab` goes to each `Client.map`, as `DASK_JOBLAB__RESOURCES="{'GPU': 1}"` in the
+    /// environment, or `workers` and `priority`.
+    ///
+    /// What the scheduler and the workers are given goes when the pool does, or this program, however it
+    /// ends. Tasks go to other workers where one cannot run the program. A task that makes such a call
+    /// itself leaves the Dask worker's thread to others while it waits.
     ///
     /// This program, or in a notebook the library of the cell, travels to each worker as bytes, so that
     /// no files need be shared; what only debuggers read of it stays here. Workers must have its
@@ -65,7 +73,8 @@ pub enum Backend {
     /// worker; one that crashes takes only that along. What tasks print is in the workers' logs.
     ///
     /// A [`SharedSlice`](crate::SharedSlice) travels to a worker once, when a task there needs it, and
-    /// is gone from there at the first call after its last owner here is gone. (Dask's active memory
+    /// is gone from there at the first call after its last owner here is gone. Where the workers that
+    /// have it are lost, it is sent again. (Dask's active memory
     /// manager may drop copies that nobody used for two seconds; the next task has one sent again.)
     /// Tasks can read it, but not write to a [`Part`](crate::Part) of it or return it: that would need
     /// one memory.
@@ -146,6 +155,7 @@ impl Choice {
         let magnitude = n_jobs.unsigned_abs() as usize;
         match (self, n_jobs) {
             (Choice::Own { n_workers }, _) => Ok(*n_workers),
+            (Choice::DaskAt(address), _) if address.is_empty() => Err(Error::no_scheduler()),
             (_, 0) => Err(Error::n_jobs(n_jobs, MAX_WORKERS)),
             (_, 1..) if magnitude > MAX_WORKERS => Err(Error::n_jobs(n_jobs, MAX_WORKERS)),
             (Choice::Backend(Backend::Sequential), _) => Ok(1),
@@ -157,15 +167,23 @@ impl Choice {
         }
     }
 
-    /// Starts the workers, or gets ready to start them.
-    pub(crate) fn start(&self, n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
+    /// Starts the workers, or gets ready to start them: all that a cluster has, where `is_all`. What
+    /// may take long has a limit.
+    pub(crate) fn start(
+        &self,
+        n_jobs: usize,
+        is_all: bool,
+        limit: Option<Duration>,
+    ) -> Result<Box<dyn Workers>, Error> {
+        // Whether there is a cluster is found out by Dask, which has a configuration.
+        let of_cluster = if is_all { MAX_WORKERS } else { n_jobs };
         backtraces::turn_off();
         match self {
             Choice::Backend(Backend::Sequential) => Ok(Box::new(sequential::Caller)),
             Choice::Backend(Backend::Threading) => Ok(Box::new(threading::Threads::start(n_jobs)?)),
             Choice::Backend(Backend::Multiprocessing) => start_processes(n_jobs),
-            Choice::Backend(Backend::Dask) => start_dask(n_jobs, None),
-            Choice::DaskAt(scheduler) => start_dask(n_jobs, Some(scheduler)),
+            Choice::Backend(Backend::Dask) => start_dask(None, n_jobs, of_cluster, limit),
+            Choice::DaskAt(scheduler) => start_dask(Some(scheduler), n_jobs, of_cluster, limit),
             Choice::Own { .. } => Err(Error::no_workers()),
         }
     }
@@ -196,11 +214,18 @@ fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
 }
 
 #[cfg(unix)]
-fn start_dask(n_jobs: usize, scheduler: Option<&str>) -> Result<Box<dyn Workers>, Error> {
+fn start_dask(
+    scheduler: Option<&str>,
+    n_workers: usize,
+    n_jobs: usize,
+    limit: Option<Duration>,
+) -> Result<Box<dyn Workers>, Error> {
     if !HAS_DASK {
-        return Err(Error::pool(n_jobs, "Backend::Dask needs Linux; use Backend::Multiprocessing"));
+        let why = "Backend::Dask needs Linux; use Backend::Multiprocessing";
+        return Err(Error::pool(n_workers, why));
     }
-    Ok(Box::new(dask::Cluster::start(n_jobs, scheduler)?))
+    let wanted = dask::Wanted { scheduler, n_workers, n_jobs, limit };
+    Ok(Box::new(dask::Cluster::start(&wanted)?))
 }
 
 #[cfg(not(unix))]
@@ -211,6 +236,12 @@ fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
 }
 
 #[cfg(not(unix))]
-fn start_dask(n_jobs: usize, _: Option<&str>) -> Result<Box<dyn Workers>, Error> {
-    Err(Error::pool(n_jobs, "Backend::Dask needs Linux (WSL, on Windows); use Backend::Threading"))
+fn start_dask(
+    _: Option<&str>,
+    n_workers: usize,
+    _: usize,
+    _: Option<Duration>,
+) -> Result<Box<dyn Workers>, Error> {
+    let why = "Backend::Dask needs Linux (WSL, on Windows); use Backend::Threading";
+    Err(Error::pool(n_workers, why))
 }

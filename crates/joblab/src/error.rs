@@ -265,11 +265,15 @@ impl Error {
     }
 
     pub(crate) fn dask(reason: &str) -> Self {
-        let message = format!(
-            "the Dask cluster cannot be used: {reason}. Look at the scheduler's log, and make a \
-             new Parallel when it is there again"
-        );
+        let message = format!("the Dask cluster cannot be used: {reason}");
         Error::new(Kind::Other, None, message)
+    }
+
+    pub(crate) fn no_scheduler() -> Self {
+        let message = "scheduler(\"\") names no cluster: give its scheduler's address, as \
+                       tcp://127.0.0.1:8786, or leave it out for the cluster of Dask's configuration, \
+                       or one that is started here";
+        Error::new(Kind::Other, None, message.to_owned())
     }
 
     /// For what went wrong in Dask and not in the task.

@@ -73,7 +73,8 @@ impl Parallel {
         Parallel { choice: self.choice.then(backend), workers: OnceLock::new(), ..self }
     }
 
-    /// Uses the Dask cluster of the scheduler at this address, as `tcp://127.0.0.1:8786`. Without this
+    /// Uses the Dask cluster of the scheduler at this address, as `tcp://127.0.0.1:8786`, or of the
+    /// scheduler that wrote this file (`--scheduler-file`). An empty one is an error. Without this
     /// [`Backend::Dask`] uses that of Dask's own configuration (`DASK_SCHEDULER_ADDRESS`), or a cluster
     /// that it starts here.
     ///
@@ -114,8 +115,8 @@ impl Parallel {
         self
     }
 
-    /// Limits how long a call may take as a whole. Threads cannot be stopped: the call then waits
-    /// for the tasks that run, and starts no others.
+    /// Limits how long a call may take as a whole, once there are workers. Threads cannot be stopped:
+    /// the call then waits for the tasks that run, and starts no others.
     pub fn call_timeout(mut self, limit: Duration) -> Self {
         self.options.call_timeout = Some(limit);
         self
@@ -280,7 +281,12 @@ impl Parallel {
 
     /// The workers, started by the first caller, and where their tasks are.
     fn enter(&self) -> Result<(&dyn Workers, Nesting), Error> {
-        self.enter_with(&self.workers, |n_jobs| self.choice.start(n_jobs), &CALLER, available)
+        self.enter_with(
+            &self.workers,
+            |n_jobs| self.choice.start(n_jobs, self.n_jobs < 0, self.options.call_timeout),
+            &CALLER,
+            available,
+        )
     }
 
     /// Does the same for workers that share memory.

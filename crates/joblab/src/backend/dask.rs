@@ -14,4 +14,5 @@ mod bridge;
 mod cluster;
 mod writer;
 
+pub(super) use self::bridge::Wanted;
 pub(super) use self::cluster::Cluster;

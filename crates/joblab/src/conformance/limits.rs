@@ -141,8 +141,11 @@ fn a_task_that_is_late_fails_by_its_own_clock(make: Make<'_>) {
 }
 
 fn a_call_that_takes_too_long_is_stopped(make: Make<'_>) {
-    let limit = Duration::from_millis(200);
-    let parallel = make(2).call_timeout(limit);
+    let limit = Duration::from_millis(400);
+    // A pool may take longer to start than this call lasts.
+    let parallel = make(2);
+    works_on(&parallel);
+    let parallel = parallel.call_timeout(limit);
     let slow = |n: u64| {
         sleep(10);
         n
@@ -165,15 +168,16 @@ fn a_call_that_takes_too_long_is_stopped(make: Make<'_>) {
 }
 
 fn a_call_in_which_nothing_ends_is_stopped(make: Make<'_>) {
-    let parallel = make(2).stall_timeout(Duration::from_millis(200));
+    // Longer than a busy machine takes to start a worker, and a task of each to end.
+    let parallel = make(2).stall_timeout(Duration::from_millis(800));
     // Together they take longer than nothing may happen.
-    drop(parallel.map(|_: u64| sleep(20), 0..30).unwrap());
+    drop(parallel.map(|_: u64| sleep(60), 0..30).unwrap());
     if runs_in_caller(&parallel) {
         // Such a call never waits.
         return;
     }
     let stalls = |n: u64| {
-        sleep(if n == 5 { 1000 } else { 0 });
+        sleep(if n == 5 { 3000 } else { 0 });
         n
     };
     let error = parallel.map(stalls, 0..6).unwrap_err();

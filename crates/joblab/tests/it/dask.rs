@@ -4,8 +4,11 @@
 mod cluster;
 mod costs;
 mod faults;
+mod leftovers;
 mod memory;
 mod network;
+mod others;
+mod pythons;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -65,11 +65,15 @@ fn one_two_and_three_workers_take_what_was_computed_for_them() {
         };
         let two = run(2);
         for n_workers in [1, 2, 3] {
-            let [computed, measured] =
-                [two.replay(n_workers).unwrap().timing, run(n_workers as i32).timing]
-                    .map(|timing| timing.wall.as_secs_f64());
-            let ratio = measured / computed;
-            assert!((0.9..1.1).contains(&ratio), "{backend}, {n_workers}: {measured} {computed}");
+            let computed = two.replay(n_workers).unwrap().timing.wall.as_secs_f64();
+            let measured = run(n_workers as i32).timing;
+            // On a busy machine a sleeper that wakes has to wait for a CPU, and so has who hands out.
+            let delays = 0.05 + 2.0 * measured.runnable.unwrap().as_secs_f64();
+            let wall = measured.wall.as_secs_f64();
+            assert!(
+                wall > 0.9 * computed && wall < 1.1 * computed + delays,
+                "{backend}, {n_workers}: {computed} {measured:?}"
+            );
         }
         let computed = [4, 8, 64].map(|n_workers| two.replay(n_workers).unwrap());
         let lines: [(&str, Vec<&dyn Measured>); 2] = [

@@ -41,8 +41,12 @@ pub(crate) fn processes() -> Vec<u32> {
 /// This process's children, zombies included.
 #[cfg(target_os = "linux")]
 pub(crate) fn children() -> Vec<u32> {
-    let own = std::process::id();
-    processes().into_iter().filter(|&pid| parent(pid) == Some(own)).collect()
+    children_of(std::process::id())
+}
+
+/// The children of a process, zombies included.
+pub(crate) fn children_of(of: u32) -> Vec<u32> {
+    processes().into_iter().filter(|&pid| parent(pid) == Some(of)).collect()
 }
 
 /// The state letter and the parent of a process (proc_pid_stat(5)).

@@ -1,24 +1,22 @@
-
-
 # Beside the crate: what it asks for, and Dask's client.
 
 import collections
+import concurrent.futures
 import itertools
-import os
 import queue
-import signal
-import struct
-import sys
-import threading
-import time
 import uuid
 import warnings
 
 import dask
+import distributed
 from distributed import Client, KilledWorker, LocalCluster, as_completed
-from distributed.diagnostics.plugin import SchedulerPlugin
 
 ROOM = 0  # Not a frame: an answer has made room for a task.
+# A task: no code of ours but in the plugin that the worker has. Where it has none, KeyError(pool).
+RUN = "__import__('distributed').get_worker().plugins[pool].run(*job, copies[:of_state], copies[of_state:])"
+OLDEST = {"python": (3, 10), "distributed": (2024, 1)}
+LONGEST_DELAY = 0.02  # For others to come along, in seconds.
+ATTEMPTS = 4  # How often a task is handed over that workers could not begin.
 
 
 class Job:
@@ -32,7 +30,8 @@ class Job:
         end = start + 24 * (of_state + of_batch)
         self.batch = body[end:]
         # How many pieces are those of the state, and all of them, which come behind those.
-        self.shared = of_state, tuple(struct.iter_unpack("<QQQ", body[start:end]))
+        self.of_state, self.shared = of_state, tuple(struct.iter_unpack("<QQQ", body[start:end]))
+        self.attempts, self.future = 0, None
 
 
 def without_debug(elf):
@@ -49,19 +48,19 @@ def without_debug(elf):
     return bytes(kept)
 
 
-class Farewell(SchedulerPlugin):
-    """Takes a pool's plugins from the cluster when its client is gone, however it went."""
+def too_old(who, packages):
+    """What is older than it may be, in words."""
+    for name, least in OLDEST.items():
+        found = (packages or {}).get(name) or ""
+        numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+        if () < numbers < least:
+            least = ".".join(map(str, least))
+            return f"{who} has {name} {found}, and Backend::Dask needs {least} or later"
+    return None
 
-    def __init__(self, name, client):
-        self.name, self.client = name, client
 
-    def remove_client(self, scheduler, client):
-        if client != self.client:
-            return
-        for name in list(scheduler.worker_plugins):
-            if name.startswith(self.name):
-                scheduler.loop.add_callback(scheduler.unregister_worker_plugin, None, name)
-        scheduler.remove_plugin(self.name)
+class Refused(Exception):
+    """Why there is no cluster."""
 
 
 class Bridge:
@@ -69,41 +68,73 @@ class Bridge:
         self.client, self.n_jobs, self.frames, self.out = client, n_jobs, frames, out
         self.pool = f"joblab-{uuid.uuid4().hex}"
         self.writing = threading.Lock()
-        self.n_images, self.threads, self.waiting = 0, None, collections.deque()
-        self.futures, self.copies = {}, {}
+        self.n_images, self.threads, self.is_ready = 0, 0, False
+        self.waiting = collections.deque()
+        self.jobs, self.copies, self.unfit, self.memory = {}, {}, set(), {}
         self.under_way, self.news = as_completed(loop=client.loop), threading.Event()
-        client.register_plugin(Farewell(self.pool, client.id), name=self.pool)
-        client.register_plugin(Pool(self.pool, entry), name=self.pool)
+        # A worker that is stopped answers nobody, and the others need not wait for it.
+        self.calls, self.patience = concurrent.futures.ThreadPoolExecutor(), 5
+        self.compare_versions()
+        self.plugins = {self.pool: Pool(self.pool, entry)}
+        self.join()
+
+    def compare_versions(self):
+        """Before anything of ours is on machines that others use too."""
+        versions = self.ask(self.client.get_versions) or {"scheduler": {}, "workers": {}}
+        machines = {"the scheduler": versions["scheduler"]}
+        machines |= {f"Dask worker {at}": of for at, of in versions["workers"].items()}
+        for who, of in machines.items():
+            if of and (refused := too_old(who, of["packages"])):
+                raise Refused(refused)
+
+    def ask(self, call, *arguments, **options):
+        """What the cluster answers, or None where a worker takes too long."""
+        try:
+            return self.calls.submit(call, *arguments, **options).result(self.patience)
+        except concurrent.futures.TimeoutError:
+            self.patience = 0.5
+            return None
+
+    def join(self):
+        """Makes the pool known to the cluster, or known again."""
+        self.unfit.clear()
+        self.client.subscribe_topic(self.client.id, self.count)
+        self.client.subscribe_topic("worker-restart-memory", self.note_memory)
+        self.client.register_plugin(Host(self.pool, self.client.id), name=self.pool)
+        for name, plugin in self.plugins.items():
+            self.ask(self.client.register_plugin, plugin, name=name)
 
     def send(self, kind, *bodies):
         with self.writing:
-            for body in bodies:
-                self.out.write(frame(kind, body))
+            for parts in bodies:
+                self.out.write(header(kind, sum(map(len, parts))))
+                for part in parts:
+                    self.out.write(part)
             self.out.flush()
 
     def refuse(self, reason):
         """Gives up: the crate reports the reason."""
-        self.send(REFUSED, str(reason).encode())
+        self.send(REFUSED, [str(reason).encode()])
         os._exit(1)
 
-    def count(self):
-        """Tells how many tasks can run at the same time, where that has changed."""
-        threads = sum(self.client.nthreads().values())
-        if threads != self.threads:
-            self.threads = threads
-            self.send(HELLO, struct.pack("<Q", threads))
+    def hello(self, is_local):
+        self.is_ready, self.threads = True, sum(self.client.nthreads().values())
+        self.send(HELLO, [struct.pack("<QQ", self.threads, is_local)])
 
-    def keep_counting(self):
-        while self.client.status == "running":
-            time.sleep(1)
-            try:
-                self.count()
-            except Exception:  # The connection ends: whoever needs it will say so.
-                return
+    def count(self, event):
+        """Tells how many tasks can run at the same time, where that has changed."""
+        threads = event[1].get("joblab-threads") if isinstance(event[1], dict) else None
+        if self.is_ready and threads not in (None, self.threads):
+            self.threads = threads
+            self.send(HELLO, [struct.pack("<QQ", threads, False)])
+
+    def note_memory(self, event):
+        self.memory[event[1]["worker"]] = event[1]["rss"]
 
     def ship(self, what, file, data):
         name = f"{self.pool}-{what}"
-        self.client.register_plugin(Asset(name, file, data), name=name)
+        self.plugins[name] = Asset(name, file, data)
+        self.ask(self.client.register_plugin, self.plugins[name], name=name)
 
     def ship_image(self, body):
         # Nothing but a name for the program, whose file may have been replaced meanwhile.
@@ -114,97 +145,150 @@ class Bridge:
         self.n_images += 1
 
     def copy_of(self, number, descriptor, size):
-        """A future of the copy, which the scheduler can have made again where its workers are lost."""
-        if number not in self.copies:
+        """A future of the copy. Where the workers that had it are lost, there is another one."""
+        if number not in self.copies or self.copies[number].status != "finished":
+            if not self.client.nthreads():
+                # An adaptive cluster starts a worker for a task, and none for data.
+                self.client.submit(int, pure=False).result()
             # This process is a child of the one that has the memory, on the same machine and in the same
             # namespaces, and each piece stays open until its batch is answered.
-            with open(f"/proc/{os.getppid()}/fd/{descriptor}", "rb") as file:
-                data = file.read(size)
-            key = f"{self.pool}-memory-{number}"
-            self.copies[number] = self.client.submit(Copy, data, key=key, pure=False)
+            memory = Copy(f"/proc/{os.getppid()}/fd/{descriptor}", size)
+            self.copies[number] = self.client.scatter(memory, hash=False)
         return self.copies[number]
 
     def submit(self):
         """Hands over as many tasks as may run, where those are not all that the cluster could."""
-        room = self.n_jobs - len(self.futures) if self.n_jobs < self.threads else len(self.waiting)
+        room = self.n_jobs - len(self.jobs) if self.n_jobs < self.threads else len(self.waiting)
         jobs = [self.waiting.popleft() for _ in range(min(max(room, 0), len(self.waiting)))]
-        if jobs and self.client.status != "running":
-            self.refuse(f"the connection to the scheduler was lost ({self.client.status})")
-        for (of_state, shared), alike in itertools.groupby(jobs, lambda job: job.shared):
-            alike = list(alike)
-            try:
-                copies = [self.copy_of(*memory) for memory in shared]
-            except FileNotFoundError:
-                # Its owner is gone: the call was given up, and its tasks will be.
-                continue
-            # Dask looks through each argument for futures, so that none are given for nothing.
-            memory = {"of_state": of_state, "copies": copies} if shared else {}
-            futures = self.client.map(
-                run,
-                [job.number for job in alike],
-                [job.needs_state for job in alike],
-                [job.limit for job in alike],
-                [job.batch for job in alike],
-                pool=self.pool,
-                n_images=self.n_images,
-                key=[(self.pool, job.number) for job in alike],
-                pure=False,
-                **memory,
-            )
-            self.futures.update(zip((job.number for job in alike), futures))
-            self.under_way.update(futures)
-            self.news.set()
+        if jobs and self.client.status == "closed":
+            self.refuse("the connection to the scheduler was lost")
+        given = {}
+        for job in jobs:
+            # Where the owner of its memory is gone, the call was given up, and its tasks will be.
+            with contextlib.suppress(FileNotFoundError):
+                copies = [self.copy_of(*memory) for memory in job.shared]
+                run = (job.number, self.n_images, job.needs_state, job.limit, job.batch)
+                given[job] = {"pool": self.pool, "job": run, "of_state": job.of_state, "copies": copies}
+        if not given:
+            return
+        if waits := os.environ.get("JOBLAB_WAITS"):
+            # A task of Dask's does, which says so to its Dask worker: workers.py.
+            with contextlib.suppress(OSError):
+                pipe = os.open(waits, os.O_WRONLY | os.O_NONBLOCK)
+                os.write(pipe, b".")
+                os.close(pipe)
+        # Not where it cannot run, if it can elsewhere.
+        fit = self.fit() if self.unfit else []
+        options = {"workers": fit, "allow_other_workers": True} if fit else {}
+        futures = self.client.map(
+            functools.partial(eval, RUN),
+            list(given.values()),
+            key=[(self.pool, job.number, job.attempts) for job in given],
+            pure=False,
+            # Such as `resources`, `workers` and `priority`.
+            **options | dask.config.get("joblab", {}),
+        )
+        for job, future in zip(given, futures):
+            job.future, self.jobs[job.number] = future, job
+        self.under_way.update(futures)
+        self.news.set()
+
+    def fit(self):
+        return [worker for worker in self.client.nthreads() if worker not in self.unfit]
 
     def cancel(self, numbers):
         self.waiting = collections.deque(job for job in self.waiting if job.number not in numbers)
-        futures = [self.futures.pop(number) for number in numbers if number in self.futures]
-        if futures:
-            self.client.cancel(futures, force=True)
-            self.client.run(stop, self.pool, numbers, wait=False, on_error="ignore")
+        jobs = [self.jobs.pop(number) for number in numbers if number in self.jobs]
+        if jobs:
+            self.client.cancel([job.future for job in jobs], force=True)
 
     def answer_all(self):
         while True:
             self.news.wait()
             self.news.clear()
             for batch in self.under_way.batches():
-                self.answer([future for future in batch if future.key[1] in self.futures])
+                # To fetch many takes about as long as to fetch one: where many are under way, some of
+                # those that end next come with it.
+                last = time.monotonic() + LONGEST_DELAY
+                while len(batch) < len(self.jobs) // 8 and time.monotonic() < last:
+                    time.sleep(LONGEST_DELAY / 10)
+                    batch += self.under_way.next_batch(block=False)
+                jobs = {future: self.jobs.get(future.key[1]) for future in batch}
+                self.answer([job for future, job in jobs.items() if job and job.future is future])
 
-    def answer(self, futures):
+    def answer(self, jobs):
         try:
-            done = [future for future in futures if future.status == "finished"]
-            results = dict(zip(done, self.client.gather(done)))
+            done = [job for job in jobs if job.future.status == "finished"]
+            results = dict(zip(done, self.client.gather([job.future for job in done])))
         except OSError as error:  # Asking for each would only wait as often.
             self.refuse(f"the connection to the scheduler was lost: {error}")
         except Exception:  # One of them is to blame: each is asked for its own.
             results = {}
         replies = []
-        for future in futures:
-            if future.key[1] not in self.futures:
+        for job in jobs:
+            if self.jobs.pop(job.number, None) is None:
                 continue
-            if future.status == "cancelled":
-                self.refuse("the connection to the scheduler was lost, or it dropped the tasks")
-            try:
-                reply = results[future] if future in results else future.result()
-            except KilledWorker as error:
-                reply = answer(KILLED, error.last_worker.address.encode())
-            except Exception as error:
-                reply = answer(LOST, f"{type(error).__name__}: {error}".encode())
-            del self.futures[future.key[1]]
-            replies.append(struct.pack("<Q", future.key[1]) + reply)
+            if reply := results.get(job) or self.reply_of(job):
+                replies.append((struct.pack("<Q", job.number), reply))
         self.send(REPLY, *replies)
-        self.frames.put((ROOM, b""))
+        if self.waiting:
+            self.frames.put((ROOM, b""))
+
+    def reply_of(self, job):
+        """What came of a task that may have failed; None where it is handed over again."""
+        try:
+            if job.future.status != "cancelled":
+                return job.future.result() or self.again(job, answer(LOST, b"it was stopped"))
+        except KilledWorker as error:
+            worker = error.last_worker.address
+            words = worker
+            if worker in self.memory:
+                words += f" (its nanny ended it: it held {self.memory[worker] >> 20} MiB of memory)"
+            return answer(KILLED, words.encode())
+        except concurrent.futures.CancelledError:
+            pass
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}".encode()
+            reply = getattr(error, "joblab", answer(LOST, words))
+            if error.args == (self.pool,):
+                # The scheduler is another one, or the worker was not told yet.
+                self.frames.put((HELLO, b""))
+                return self.again(job, reply, job.attempts)
+            if reply[:8] != answer(NO_FUNCTION)[:8]:
+                return reply
+            self.unfit.add(error.worker)
+            return self.again(job, reply) if self.fit() else reply
+        if self.client.status != "running":
+            self.refuse("the connection to the scheduler was lost; make a new Parallel when it is up")
+        words = "somebody cancelled it, or restarted the cluster's workers; run the call again"
+        reply = answer(LOST, words.encode())
+        is_lost = any(self.copies[number].status != "finished" for number, _, _ in job.shared)
+        return self.again(job, reply) if is_lost else reply
+
+    def again(self, job, reply, after=0):
+        """Has it handed over again, or gives its reply where that was tried often enough."""
+        job.attempts += 1
+        if job.attempts == ATTEMPTS:
+            return reply
+        threading.Timer(after, self.frames.put, [(JOB, job)]).start()
+        return None
 
     def work(self):
         """Does what the crate asks for, until there is an end of it."""
         while True:
             kind, body = self.frames.get()
+            last = time.monotonic() + LONGEST_DELAY
             while kind == JOB:
-                self.waiting.append(Job(body))
-                if self.frames.empty():
+                self.waiting.append(body if isinstance(body, Job) else Job(body))
+                # The same with those that come next, where the workers have enough to do.
+                left = last - time.monotonic() if len(self.jobs) > 4 * self.threads else 0
+                try:
+                    kind, body = self.frames.get(timeout=max(left, 0))
+                except queue.Empty:
                     break
-                kind, body = self.frames.get()
-            self.submit()
-            if kind == IMAGE:
+            if kind == HELLO:
+                self.join()
+            elif kind == IMAGE:
                 self.ship_image(body)
             elif kind == STATE:
                 self.ship("state", "state", body)
@@ -215,64 +299,73 @@ class Bridge:
                     self.copies.pop(number, None)
             elif kind is None:
                 return
+            self.submit()
 
 
-def main(address, n_jobs, entry, n_images):
+def connect(address, n_local):
+    """A client, and the cluster that was started for it."""
+    if refused := too_old(sys.executable, {"distributed": distributed.__version__}):
+        raise Refused(refused)
+    address = address or dask.config.get("scheduler-address", None)
+    if address and os.path.isfile(address):
+        return Client(scheduler_file=address), None
+    if address:
+        return Client(address), None
+    cluster = LocalCluster(
+        n_workers=n_local,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    )
+    return Client(cluster), cluster
+
+
+def main(address, n_local, n_jobs, entry, n_images):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is shared is large at times, and has to travel.
     warnings.filterwarnings("ignore", "Sending large graph")
-    # Whatever else is printed here, or by a local cluster's workers, is not a frame.
-    source, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    inlet, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(0), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
     frames = queue.SimpleQueue()
 
-    def read():
-        while (read := read_frame(source)) is not None:
-            frames.put(read)
+    def end():
         # However busy the rest is, this process does not outlive the crate's.
         frames.put((None, b""))
         time.sleep(5)
         os._exit(1)
 
+    def read():
+        while (read := read_frame(inlet)) is not None:
+            frames.put(read)
+        end()
+
     def watch(parent):
-        # A fork of the crate's process may hold the input open, and is not our parent.
+        # A fork of the crate's process may hold the socket open, and is not our parent.
         while os.getppid() == parent:
             time.sleep(0.5)
-        frames.put((None, b""))
-        time.sleep(5)
-        os._exit(1)
+        end()
 
-    threading.Thread(target=read, daemon=True).start()
-    threading.Thread(target=watch, args=[os.getppid()], daemon=True).start()
-    cluster, address = None, address or dask.config.get("scheduler-address", None)
+    start(read)
+    start(watch, os.getppid())
     try:
-        if not address:
-            cluster = LocalCluster(
-                n_workers=int(n_jobs),
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-            )
-        bridge = Bridge(Client(address or cluster, timeout=10), int(n_jobs), entry, frames, out)
+        client, cluster = connect(address, int(n_local))
+        n_jobs = int(n_local if cluster else n_jobs)
+        bridge = Bridge(client, n_jobs, entry, frames, out)
         for _ in range(int(n_images)):
             bridge.ship_image(frames.get()[1])
-        bridge.count()
+        bridge.hello(cluster is not None)
     except Exception as error:
-        out.write(frame(REFUSED, f"{type(error).__name__}: {error}".encode()))
+        words = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+        out.write(frame(REFUSED, words.encode()))
         out.flush()
         os._exit(1)
-    threading.Thread(target=bridge.keep_counting, daemon=True).start()
-    threading.Thread(target=bridge.answer_all, daemon=True).start()
+    start(bridge.answer_all)
     try:
         bridge.work()
     except Exception as error:
         bridge.refuse(f"{type(error).__name__}: {error}")
-    bridge.client.close()
+    client.unsubscribe_topic(client.id)
+    client.close()
     if cluster:
         cluster.close()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

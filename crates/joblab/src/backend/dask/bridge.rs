@@ -1,91 +1,142 @@
 //! The bridge as the crate sees it: finding a Python for it, starting it, and listening to it.
 
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, PipeReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::writer::{SHARED, Shared};
+use super::writer::{SHARED, Shared, write_all};
 use crate::backend::remote::exit;
 use crate::backend::remote::framing::{Broken, Decoder, Kind};
 use crate::backend::remote::output::Lines;
 use crate::backend::remote::printer::Printer;
-use crate::backend::remote::protocol::{self, DaskReply, Verdict};
+use crate::backend::remote::protocol::{DaskHello, DaskReply, Verdict};
 use crate::batch::{Completion, RemoteWorker, Reply};
 use crate::error::Error;
+use crate::measure::Moment;
 use crate::notebook::facts::{RUNTIME, end_without_kernel, is_evcxr, kernel};
 use crate::os::{self, Interest, PARENT_ENDS, Stream, lock};
 
-const PROGRAM: &str =
-    concat!(include_str!("frames.py"), include_str!("workers.py"), include_str!("bridge.py"));
+/// Runs the other two, if this Python can: the cluster's machines get the first of them as it stands.
+const START: &str = "import importlib.util, sys
+if sys.version_info < (3, 10):
+    sys.exit('Backend::Dask needs Python 3.10 or later, and this is ' + sys.version.split()[0])
+if importlib.util.find_spec('distributed') is None:
+    sys.exit(77)
+source = sys.argv[1]
+exec(source)
+exec(sys.argv[2])
+main(*sys.argv[3:])";
+const ON_CLUSTER: &str = concat!(include_str!("frames.py"), include_str!("workers.py"));
+const HERE: &str = include_str!("bridge.py");
+/// How long a bridge may take to start where the call has no limit: more than Dask's own limits, which
+/// say what is wrong.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How long it may take at least: a call's limit is for its tasks, once there are workers.
+const LEAST: Duration = Duration::from_secs(30);
 /// The status with which a Python ends that has no `distributed`.
 const NO_DASK: i32 = 77;
 
 /// The way from the bridge.
 pub(super) struct Listener {
     child: Child,
-    decoder: Decoder<ChildStdout>,
-    stderr: Lines<ChildStderr>,
+    decoder: Decoder<UnixStream>,
+    /// What it and its workers print, on either stream.
+    printed: Lines<PipeReader>,
     printer: Arc<Printer>,
 }
 
-/// Starts a bridge and waits until it is connected. Tells how many tasks can run at a time.
+/// Which cluster, and how much of it.
+pub(in crate::backend) struct Wanted<'a> {
+    /// None for that of Dask's configuration, or one that is started here.
+    pub(in crate::backend) scheduler: Option<&'a str>,
+    /// How many workers one has that is started here.
+    pub(in crate::backend) n_workers: usize,
+    /// How many tasks run at a time on another one.
+    pub(in crate::backend) n_jobs: usize,
+    /// How long it may take until tasks can run.
+    pub(in crate::backend) limit: Option<Duration>,
+}
+
+/// A cluster that tasks can be sent to.
+pub(super) struct Started {
+    pub(super) listener: Listener,
+    pub(super) socket: UnixStream,
+    pub(super) threads: usize,
+    pub(super) is_local: bool,
+}
+
+/// Starts a bridge and waits until it is connected.
 pub(super) fn start(
-    scheduler: &str,
-    n_jobs: usize,
+    wanted: &Wanted<'_>,
     entry: &str,
     images: &[Arc<Vec<u8>>],
-) -> Result<(Listener, ChildStdin, usize), Error> {
+) -> Result<Started, Error> {
+    let limit = wanted.limit.map_or(LONGEST, |limit| limit.max(LEAST));
     let pythons = pythons();
     for python in &pythons {
+        let failed = |error| Error::pool(wanted.n_workers, error);
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let (printed, stderr) = io::pipe().map_err(failed)?;
+        let stdout = stderr.try_clone().map_err(failed)?;
         let started = Command::new(python)
-            .args(["-c", PROGRAM, scheduler, &n_jobs.to_string(), entry])
-            .arg(images.len().to_string())
+            .args(["-c", START, ON_CLUSTER, HERE, wanted.scheduler.unwrap_or_default()])
+            .args([wanted.n_workers.to_string(), wanted.n_jobs.to_string()])
+            .args([entry, &images.len().to_string()])
             .env_remove(RUNTIME)
             // A file of a package's name in the current folder is not that package.
             .env("PYTHONSAFEPATH", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdin(OwnedFd::from(theirs))
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn();
-        let Ok(mut child) = started else { continue };
-        let (mut stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        for image in images {
-            // What there is to say of a bridge that has ended is found out by reading.
-            let _ = stdin.as_mut().expect("piped").write_all(image);
-        }
-        let mut decoder = Decoder::new(stdout.expect("piped"));
-        match decoder.next() {
-            Ok(Some((Kind::Hello, body))) => {
-                let stderr = child.stderr.take().expect("piped");
-                let threads = protocol::read_threads(&body).unwrap_or(1);
-                let output = (|| -> io::Result<_> {
-                    os::set_nonblocking(decoder.get_ref().as_fd())?;
-                    let printer = Printer::new()?;
-                    Ok((Lines::new(stderr, Stream::Stderr, is_evcxr(), &printer)?, printer))
-                })();
-                let (stderr, printer) = output.map_err(|error| Error::pool(n_jobs, error))?;
-                let listener = Listener { child, decoder, stderr, printer };
-                return Ok((listener, stdin.expect("piped"), threads));
+        let child = match started {
+            Ok(child) => child,
+            // Not to be passed over in silence: it was asked for.
+            Err(error) if chosen().is_some() => {
+                let python = python.display();
+                return Err(Error::dask(&format!("JOBLAB_PYTHON is {python}: {error}")));
             }
-            Ok(Some((Kind::Refused, reason))) => {
-                exit::end(&mut child);
+            Err(_) => continue,
+        };
+        os::set_nonblocking(ours.as_fd()).map_err(failed)?;
+        let mut socket = ours.try_clone().map_err(failed)?;
+        let printer = Printer::new().map_err(failed)?;
+        let printed = Lines::new(printed, Stream::Stderr, is_evcxr(), &printer).map_err(failed)?;
+        let mut listener = Listener { child, decoder: Decoder::new(ours), printed, printer };
+        // What there is to say of a bridge that has ended is found out by reading.
+        images.iter().for_each(|image| drop(write_all(&mut socket, image)));
+        match listener.first(limit) {
+            Ok((Kind::Hello, body)) => {
+                let hello = DaskHello::read(&body);
+                let DaskHello { threads, is_local } = hello.unwrap_or_default();
+                return Ok(Started { listener, socket, threads, is_local });
+            }
+            Ok((_, reason)) => {
+                listener.end();
                 return Err(Error::dask(&String::from_utf8_lossy(&reason)));
             }
-            _ => {
-                drop(stdin);
-                let output = child.wait_with_output();
-                if output.as_ref().is_ok_and(|o| o.status.code() == Some(NO_DASK)) {
+            Err(Broken::Io(error)) if error.kind() == ErrorKind::TimedOut => {
+                listener.end();
+                return Err(match wanted.limit {
+                    Some(_) => Error::timeout("call_timeout", limit),
+                    None => Error::dask(&format!("it did not answer within {limit:?}")),
+                });
+            }
+            Err(_) => {
+                if listener.child.wait().is_ok_and(|status| status.code() == Some(NO_DASK)) {
                     continue;
                 }
-                let words = output.map(|output| output.stderr).unwrap_or_default();
-                let words = String::from_utf8_lossy(&words);
-                let last = words.lines().last().unwrap_or("it says nothing");
+                listener.printed.catch_up(true);
+                let words = listener.printed.last_words();
                 let python = python.display();
-                return Err(Error::dask(&format!("{python} could not start: {last}")));
+                return Err(Error::dask(&format!("{python} could not start: {words}")));
             }
         }
     }
@@ -93,24 +144,51 @@ pub(super) fn start(
     Err(Error::no_dask(&pythons.collect::<Vec<_>>().join(", ")))
 }
 
-/// The Pythons that may have Dask, in the order in which they are tried.
+/// The Pythons that may have Dask, in the order in which they are tried: the one that was chosen, or
+/// those that there may be.
 fn pythons() -> Vec<PathBuf> {
-    let chosen = std::env::var_os("JOBLAB_PYTHON").map(PathBuf::from);
+    if let Some(chosen) = chosen() {
+        return vec![chosen.into()];
+    }
     let activated = ["VIRTUAL_ENV", "CONDA_PREFIX"]
         .into_iter()
         .filter_map(std::env::var_os)
         .map(|prefix| PathBuf::from(prefix).join("bin/python"));
-    chosen.into_iter().chain(activated).chain([PathBuf::from("python3")]).collect()
+    activated.chain([PathBuf::from("python3")]).collect()
+}
+
+fn chosen() -> Option<OsString> {
+    std::env::var_os("JOBLAB_PYTHON").filter(|chosen| !chosen.is_empty())
 }
 
 impl Listener {
+    /// The first word, which a bridge says when it is connected or gives up.
+    fn first(&mut self, limit: Duration) -> Result<(Kind, Vec<u8>), Broken> {
+        let started = Moment::now();
+        loop {
+            if let Some(first) = self.decoder.next()? {
+                return Ok(first);
+            }
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Err(Broken::Io(ErrorKind::TimedOut.into()));
+            }
+            self.wait(Some(left)).map_err(Broken::Io)?;
+        }
+    }
+
+    fn end(&mut self) {
+        exit::end(&mut self.child);
+        self.printed.catch_up(true);
+    }
+
     /// Passes on answers until the bridge ends.
     pub(super) fn listen(mut self, shared: &Shared) {
         let (is_astray, reason) = loop {
             match self.decoder.next() {
                 Ok(Some((Kind::Reply, message))) => answer(shared, message),
                 Ok(Some((Kind::Hello, body))) => {
-                    if let Some(threads) = protocol::read_threads(&body) {
+                    if let Some(DaskHello { threads, .. }) = DaskHello::read(&body) {
                         shared.threads.store(threads, Ordering::Relaxed);
                     }
                 }
@@ -118,7 +196,7 @@ impl Listener {
                     break (false, String::from_utf8_lossy(&reason).into_owned());
                 }
                 Ok(None) => {
-                    if let Err(error) = self.wait() {
+                    if let Err(error) = self.wait(None) {
                         break (true, error.to_string());
                     }
                 }
@@ -131,7 +209,7 @@ impl Listener {
             exit::end(&mut self.child);
         }
         let _ = self.child.wait();
-        self.stderr.catch_up(true);
+        self.printed.catch_up(true);
         let waiting = std::mem::replace(&mut *lock(&shared.waiting), Err(reason.clone()));
         for (completion, _) in waiting.into_iter().flatten().map(|(_, waiting)| waiting) {
             completion.failed(Error::dask(&reason));
@@ -139,21 +217,21 @@ impl Listener {
     }
 
     /// Waits for the bridge's next words; what its workers print is passed on meanwhile.
-    fn wait(&mut self) -> io::Result<()> {
+    fn wait(&mut self, most: Option<Duration>) -> io::Result<()> {
         let kernel = kernel();
         let mut files = vec![
             (self.decoder.get_ref().as_fd(), Interest::Read),
             (self.printer.news(), Interest::Read),
         ];
         files.extend(kernel.iter().map(|kernel| (kernel.as_fd(), PARENT_ENDS)));
-        let stderr = self.stderr.file();
-        files.extend(stderr.map(|file| (file, Interest::Read)));
-        let ready = os::wait(&files, None)?;
+        let printed = self.printed.file();
+        files.extend(printed.map(|file| (file, Interest::Read)));
+        let ready = os::wait(&files, most)?;
         if kernel.is_some() && ready[2] {
             end_without_kernel();
         }
         self.printer.take_news();
-        self.stderr.pass_on();
+        self.printed.pass_on();
         Ok(())
     }
 }

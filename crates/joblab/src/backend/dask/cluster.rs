@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::bridge;
+use super::bridge::{self, Started, Wanted};
 use super::writer::{BridgeWriter, SHARED, Shared};
 use crate::backend::remote::framing::Kind;
 use crate::backend::remote::packing::Packer;
@@ -18,6 +18,10 @@ use crate::notebook::facts::is_evcxr;
 use crate::os::{Origin, lock};
 use crate::pool::{Job, Pool, Workers};
 
+/// How many workers have something to do, at least, where a call asks for so many: an adaptive cluster
+/// goes by what was submitted, and has none at first.
+const ADAPTIVE: usize = 16;
+
 /// The cluster as its callers see it.
 pub(crate) struct Cluster {
     n_jobs: usize,
@@ -27,8 +31,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects to a scheduler, or starts one here with `n_jobs` workers.
-    pub(crate) fn start(n_jobs: usize, scheduler: Option<&str>) -> Result<Self, Error> {
+    /// Connects to a scheduler, or starts one here.
+    pub(crate) fn start(wanted: &Wanted<'_>) -> Result<Self, Error> {
         let mut packer = Packer::default();
         let mut entry = "";
         // What has the worker's code comes first: the program, or a cell's library, and then the one
@@ -41,11 +45,12 @@ impl Cluster {
         }
         // It is at the workers before the first call's clock starts.
         let frames: Vec<_> = packer.frames_from(0).collect();
-        let scheduler = scheduler.unwrap_or_default();
-        let (listener, stdin, threads) = bridge::start(scheduler, n_jobs, entry, &frames)?;
+        let Started { listener, socket, threads, is_local } =
+            bridge::start(wanted, entry, &frames)?;
+        let n_jobs = if is_local { wanted.n_workers } else { wanted.n_jobs };
         let shared = Arc::new(Shared {
             packer: Mutex::new(packer),
-            writer: Mutex::new(BridgeWriter::new(stdin, frames.len())),
+            writer: Mutex::new(BridgeWriter::new(socket, frames.len())),
             waiting: Mutex::new(Ok(HashMap::new())),
             threads: AtomicUsize::new(threads),
         });
@@ -62,6 +67,11 @@ impl Pool for Cluster {
     fn n_workers(&self) -> usize {
         let threads = self.shared.threads.load(Ordering::Relaxed);
         threads.clamp(1, self.n_jobs)
+    }
+
+    /// Enough for a cluster that grows with what there is to do, too.
+    fn look_ahead(&self) -> usize {
+        2 * self.n_jobs.min(self.n_workers().max(ADAPTIVE))
     }
 
     /// A Dask task costs some milliseconds where the scheduler shares its CPUs with the workers.
@@ -139,7 +149,7 @@ impl Drop for Cluster {
         if self.is_forked() {
             return std::mem::forget(self.listener.take());
         }
-        lock(&self.shared.writer).stdin = None;
+        lock(&self.shared.writer).close();
         if let Some(listener) = self.listener.take() {
             // A panic in there has been printed; there is nothing left to tidy up.
             let _ = listener.join();

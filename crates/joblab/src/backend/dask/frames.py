@@ -1,20 +1,16 @@
 """Carries joblab's tasks to a Dask cluster, and their outcomes home.
 
-The crate starts this with `python -c`: frames.py, workers.py and bridge.py, one after the other as
-one program, so that what workers need of it travels as a pickle. Standard input and output carry its
-frames (protocol.rs); when the input ends, in whatever way the crate's process did, so does this process,
-and a cluster that it started. On the cluster, each thread of a Dask worker has a process of its own
-in which the Rust code runs, so that a task that crashes leaves the Dask worker alone, and one that is
-late or not wanted can be stopped.
+The crate starts this with `python -c`: frames.py and workers.py, and then bridge.py, as one program.
+The first two also go to the cluster, as source (`Travels`): bytecode is that of one version of Python,
+and another one crashes on it. Standard input is a socket that carries the crate's frames both ways
+(protocol.rs), so that whatever is printed here disturbs nobody; when it ends, in whatever way the
+crate's process did, so does this process, and a cluster that it started. On the cluster, each thread
+of a Dask worker has a process of its own in which the Rust code runs, so that a task that crashes
+leaves the Dask worker alone, and one that is late or not wanted can be stopped.
 """
 
-import importlib.util
 import struct
-import sys
 import time
-
-if importlib.util.find_spec("distributed") is None:
-    sys.exit(77)
 
 HEADER = "<4sIQ"
 # The numbers of framing.rs and protocol.rs.
@@ -24,16 +20,25 @@ DONE, NO_FUNCTION, DIED, KILLED, LATE, LOST = range(6)
 ANSWER = "<QQqQ"
 
 
+def header(kind, length):
+    return struct.pack(HEADER, b"jobl", kind, length)
+
+
 def frame(kind, body):
-    return struct.pack(HEADER, b"jobl", kind, len(body)) + body
+    return header(kind, len(body)) + body
+
+
+def read_header(file):
+    """The kind of the next frame and the length of its body, or None at the end."""
+    read = file.read(struct.calcsize(HEADER))
+    return struct.unpack(HEADER, read)[1:] if len(read) == struct.calcsize(HEADER) else None
 
 
 def read_frame(file):
     """The next frame, or None at the end."""
-    header = file.read(struct.calcsize(HEADER))
-    if len(header) < struct.calcsize(HEADER):
+    if (begun := read_header(file)) is None:
         return None
-    _, kind, length = struct.unpack(HEADER, header)
+    kind, length = begun
     body = file.read(length)
     return (kind, body) if len(body) == length else None
 
@@ -47,3 +52,16 @@ def clock():
     """Which machine's monotonic clock this is, and the wall time at its zero."""
     with open("/proc/sys/kernel/random/boot_id") as boot:
         return boot.read(), time.time_ns() - time.monotonic_ns()
+
+
+class Travels:
+    """What goes to other machines with the source of its class."""
+
+    def __reduce__(self):
+        made = f"exec(source) or object.__new__({type(self).__name__})"
+        return eval, (made, {"source": source, "__name__": "joblab"}), self.given()
+
+    def given(self):
+        return self.__dict__
+
+

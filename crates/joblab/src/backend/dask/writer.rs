@@ -1,9 +1,10 @@
 //! The way to the bridge, and what the calling threads share with the one that listens to it.
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::os::fd::AsRawFd;
-use std::process::ChildStdin;
+use std::io::{self, ErrorKind, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -11,6 +12,7 @@ use crate::backend::remote::framing::Kind;
 use crate::backend::remote::packing::Packer;
 use crate::backend::remote::protocol;
 use crate::batch::Completion;
+use crate::os::{self, Interest};
 use crate::shared::{Attached, Attachments, Segment};
 
 /// Why shared memory does not come back.
@@ -32,8 +34,7 @@ pub(super) type Waiting = HashMap<u64, (Completion, Attachments)>;
 
 /// The way to the bridge.
 pub(super) struct BridgeWriter {
-    /// None when the pool is being dropped, so that the bridge ends.
-    pub(super) stdin: Option<ChildStdin>,
+    socket: UnixStream,
     pub(super) images_sent: usize,
     pub(super) is_state_sent: bool,
     next: u64,
@@ -42,14 +43,8 @@ pub(super) struct BridgeWriter {
 }
 
 impl BridgeWriter {
-    pub(super) fn new(stdin: ChildStdin, images_sent: usize) -> Self {
-        BridgeWriter {
-            stdin: Some(stdin),
-            images_sent,
-            is_state_sent: false,
-            next: 0,
-            copied: HashMap::new(),
-        }
+    pub(super) fn new(socket: UnixStream, images_sent: usize) -> Self {
+        BridgeWriter { socket, images_sent, is_state_sent: false, next: 0, copied: HashMap::new() }
     }
 
     /// A number that nothing else has.
@@ -82,8 +77,26 @@ impl BridgeWriter {
 
     /// That the bridge has ended is found out by listening.
     pub(super) fn send(&mut self, frame: &[u8]) {
-        if let Some(stdin) = &mut self.stdin {
-            let _ = stdin.write_all(frame);
+        let _ = write_all(&mut self.socket, frame);
+    }
+
+    /// Has the bridge end: the pool is being dropped.
+    pub(super) fn close(&self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+}
+
+/// Writes all to a socket that does not block, since it is also read.
+pub(super) fn write_all(socket: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match socket.write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                os::wait(&[(socket.as_fd(), Interest::ReadAndWrite)], None)?;
+            }
+            Err(error) => return Err(error),
         }
     }
+    Ok(())
 }

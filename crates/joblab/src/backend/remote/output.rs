@@ -24,6 +24,8 @@ use crate::os::{self, PIPE_BUF, Stream};
 /// So much of a line is held back until its end has come.
 const LONGEST: usize = 1 << 20;
 const CHUNK: usize = 1 << 14;
+/// How much is kept of what was printed last.
+const LAST: usize = 1 << 10;
 
 /// One output stream of one worker.
 pub(crate) struct Lines<P> {
@@ -36,6 +38,8 @@ pub(crate) struct Lines<P> {
     chunk: Box<[u8]>,
     printer: Arc<Printer>,
     printed: Ticket,
+    /// The end of what was printed last.
+    last: Vec<u8>,
 }
 
 impl<P: Read + AsFd> Lines<P> {
@@ -54,6 +58,7 @@ impl<P: Read + AsFd> Lines<P> {
             chunk: vec![0; CHUNK].into(),
             printer: Arc::clone(printer),
             printed: Ticket::default(),
+            last: Vec::new(),
         })
     }
 
@@ -70,6 +75,13 @@ impl<P: Read + AsFd> Lines<P> {
     /// By when all that was passed on is written.
     pub(crate) fn printed(&self) -> Ticket {
         self.printed
+    }
+
+    /// The last line that was passed on.
+    pub(crate) fn last_words(&self) -> String {
+        let last = String::from_utf8_lossy(&self.last);
+        let last = last.lines().rfind(|line| !line.trim().is_empty());
+        last.unwrap_or("it says nothing").to_owned()
     }
 
     /// Passes on what has come in, a chunk at most.
@@ -138,6 +150,8 @@ impl<P: Read + AsFd> Lines<P> {
         }
         let rest = self.partial.split_off(length);
         let mut bytes = std::mem::replace(&mut self.partial, rest);
+        self.last.clear();
+        self.last.extend(&bytes[length.saturating_sub(LAST)..]);
         if self.is_notebook {
             bytes = in_a_notebook(&bytes, self.stream).into_bytes();
         }

@@ -16,7 +16,7 @@ use super::framing::{self, HEADER, Kind};
 use super::images::ImageAddress;
 use crate::codec::Fields;
 
-pub(crate) use self::bridge::{DaskReply, JobHead, list};
+pub(crate) use self::bridge::{DaskHello, DaskReply, JobHead, list};
 pub(crate) use self::verdict::Verdict;
 
 /// Where a worker finds two functions: what the bodies of [`Kind::Batch`] (a trampoline and the user's
@@ -159,9 +159,6 @@ pub(crate) fn files(count: usize) -> Vec<u8> {
 pub(crate) fn read_count(body: &[u8]) -> Option<usize> {
     usize::try_from(Fields(body).u64()?).ok()
 }
-
-/// The body of [`Kind::Hello`] from the bridge to Dask: how many tasks the cluster can run at a time.
-pub(crate) use self::read_count as read_threads;
 
 #[cfg(test)]
 mod tests {

@@ -81,6 +81,11 @@ impl Cluster {
         self.processes.push(child.unwrap());
     }
 
+    /// Starts one of those anew that were there before.
+    pub(super) fn add_again(&mut self, name: &str, arguments: &[&str]) {
+        self.add(name, python(), "127.0.0.1", arguments);
+    }
+
     fn try_address(&self) -> Option<String> {
         let text = fs::read_to_string(self.folder.join("address.json")).ok()?;
         let (_, rest) = text.split_once("\"address\": \"")?;
@@ -107,6 +112,15 @@ impl Cluster {
             fs::read_to_string(&log).unwrap_or_default().contains("Registered to")
         });
     }
+}
+
+/// Has a Python with a client of the cluster's run this, and gives what it prints.
+pub(super) fn ask(mut python: Command, address: &str, code: &str) -> String {
+    let program =
+        format!("import sys\nfrom distributed import Client\nclient = Client(sys.argv[1])\n{code}");
+    let output = python.args(["-c", &program, address]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Waits until the cluster has so many threads.

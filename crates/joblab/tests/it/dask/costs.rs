@@ -25,7 +25,7 @@ print(min(times) / 300)
 
 #[test]
 #[ignore = "needs a Python with Dask and an idle machine; `cargo lab test` runs it"]
-fn a_task_costs_little_more_than_one_of_python() {
+fn a_task_costs_no_more_than_one_of_python() {
     let cluster = Cluster::start("cost", 2);
     let by_python = || -> f64 {
         let mut python = python();
@@ -42,35 +42,41 @@ fn a_task_costs_little_more_than_one_of_python() {
     // All at once, as Python's client sends them.
     let alone = alone.pre_dispatch(usize::MAX);
     let together = cluster.parallel(-1);
-    let mut seen = Vec::new();
-    for _ in 0..3 {
-        let times = [by_python(), by_us(&alone), by_us(&together)];
-        println!("Python, alone, together: {times:?} s");
-        seen.push(times);
-        if times[1] <= 1.2 * times[0] {
-            assert!(times[2] < times[0]);
-            break;
-        }
-    }
-    let best = seen.iter().map(|times| times[1] / times[0]);
-    assert!(best.fold(f64::MAX, f64::min) <= 1.2, "{seen:?}");
+    let one_by_one = turns("Python, alone", 1.0, || [by_python(), by_us(&alone)]);
+    assert!(by_us(&together) < one_by_one[0], "{one_by_one:?}");
 
-    // Turn by turn, so that what else the machine does burdens both.
     let processes = Parallel::new(2).backend(Backend::Multiprocessing);
     let loops = |parallel: &Parallel| {
         let run = parallel.map(wait_loop_nogil, [1250; 12]).unwrap();
         run.timing.wall.as_secs_f64()
     };
-    let mut turns = Vec::new();
-    for _ in 0..3 {
-        turns.push((loops(&together), loops(&processes)));
-        if turns.iter().any(|(dask, processes)| *dask <= 1.1 * processes) {
-            break;
+    turns("12 loops, processes and Dask", 1.1, || [loops(&processes), loops(&together)]);
+}
+
+/// Measures both turn by turn, so that what else the machine does burdens both, until the second takes
+/// at most so many times as long as the first; gives that turn.
+fn turns(what: &str, most: f64, measure: impl Fn() -> [f64; 2]) -> [f64; 2] {
+    // Whoever needs more processes for the same waits more often where others want the CPUs, too.
+    let is_idle = || {
+        let timing = Parallel::new(2).map(wait_loop_nogil, [250; 2]).unwrap().timing;
+        timing.cpu.as_secs_f64() > 1.8 * timing.wall.as_secs_f64()
+    };
+    let (mut seen, mut was_idle) = (Vec::new(), false);
+    for _ in 0..6 {
+        let before = is_idle();
+        let times = measure();
+        println!("{what}: {times:?} s");
+        if times[1] <= most * times[0] {
+            return times;
         }
+        was_idle |= before && is_idle();
+        seen.push(times);
     }
-    println!("12 loops, Dask and processes: {turns:?} s");
-    let best = turns.iter().map(|(dask, processes)| dask / processes);
-    assert!(best.fold(f64::MAX, f64::min) <= 1.1, "{turns:?}");
+    assert!(!was_idle, "{what}: {seen:?}");
+    println!("SKIPPED: to tell if it is {most} times at most, an idle machine is needed");
+    let best = seen.into_iter().min_by(|a, b| (a[1] / a[0]).total_cmp(&(b[1] / b[0]))).unwrap();
+    assert!(best[1] <= 1.5 * most * best[0], "{what}: {best:?}");
+    best
 }
 
 /// What a process holds of memory, in kB.
@@ -109,8 +115,8 @@ fn of_a_hundred_thousand_tasks_few_are_under_way() {
         assert!((0..).zip(&run.results).all(|(n, square)| *square == n * n));
         assert_eq!(run.results.len(), TASKS);
         println!("{TASKS} tasks took {}; {ahead} were under way; {first} to {most} kB", run.timing);
-        // Two batches for each worker: `Pool::look_ahead`.
-        assert!(ahead <= 2 * 2 * 100 + 100, "{ahead} tasks were under way");
+        // Two batches for each worker, or for as many as an adaptive cluster may have soon.
+        assert!(ahead <= 2 * 16 * 100 + 100, "{ahead} tasks were under way");
         assert!(most < first + 50_000, "the bridge grew from {first} to {most} kB");
     });
     if let Some(output) = output {

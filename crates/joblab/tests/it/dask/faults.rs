@@ -99,9 +99,10 @@ fn a_scheduler_that_goes_away_is_an_error() {
         assert!(!error.take_finished::<u32>().is_empty());
     });
     assert!(parallel.map(square, [1]).is_err(), "it stays an error");
+    // Dask tries for as long as its configuration says: 30 s without one.
     let error = cluster.parallel(-1).map(square, [1]).unwrap_err();
     assert!(error.to_string().contains("cannot be used"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(30));
+    assert!(started.elapsed() < Duration::from_secs(120));
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn no_python_with_dask_is_an_error_that_says_how_to_get_it() {
         return;
     }
     let output = alone("dask::faults::no_python_with_dask_is_an_error_that_says_how_to_get_it")
-        .env("JOBLAB_PYTHON", "/nowhere/python")
+        .env_remove("JOBLAB_PYTHON")
         .env("VIRTUAL_ENV", "/nowhere")
         .env("PATH", "/nowhere")
         .output()

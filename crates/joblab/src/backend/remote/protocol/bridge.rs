@@ -34,6 +34,23 @@ pub(crate) fn list(kind: Kind, numbers: &[u64]) -> Vec<u8> {
     framing::around(kind, numbers, &[])
 }
 
+/// The body of [`Kind::Hello`] from the bridge to Dask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DaskHello {
+    /// How many tasks the cluster can run at a time.
+    pub(crate) threads: usize,
+    /// Whether the bridge started it.
+    pub(crate) is_local: bool,
+}
+
+impl DaskHello {
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        let mut fields = Fields(body);
+        let threads = usize::try_from(fields.u64()?).ok()?;
+        Some(DaskHello { threads, is_local: fields.u64()? != 0 })
+    }
+}
+
 /// The body of [`Kind::Reply`] from the bridge to Dask.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DaskReply<'a> {
@@ -92,5 +109,9 @@ mod tests {
         assert_eq!((reply.number, reply.verdict, reply.pid), (9, Verdict::Died, 77));
         assert_eq!((reply.clock_ahead, reply.name, reply.status()), (-5, b"w0".as_slice(), 6));
         assert_eq!(DaskReply::read(&message[..41]), None);
+        let hello = [4_u64, 1].map(u64::to_le_bytes).concat();
+        let read = DaskHello { threads: 4, is_local: true };
+        assert_eq!(DaskHello::read(&hello), Some(read));
+        assert_eq!(DaskHello::read(&hello[..8]), None);
     }
 }
