@@ -157,6 +157,10 @@ class Notebook:
         before = self._prompt_of_last()
         self.menu("Kernel", "Restart Kernel and Run All Cells…")
         self.page.locator(f"{DIALOG} button.jp-mod-warn, {DIALOG} button.jp-mod-accept").last.click()
+        # JupyterLab shows the last cell when it has sent them all; people look at the first.
+        until(lambda: "*" in self.prompt(self.code[-1]), seconds, "the cells are to run")
+        self.go(self.code[0])
+        self.picture("while its set-up cell runs")
         self._wait_for_all(before, seconds)
 
     def _prompt_of_last(self):
