@@ -2,7 +2,8 @@
 //!
 //! This is the one place that reads clocks.
 
-mod clock;
+mod laps;
+mod moment;
 mod noted;
 mod record;
 mod records;
@@ -15,7 +16,8 @@ mod timing;
 mod trace;
 pub(crate) mod units;
 
-pub(crate) use self::clock::{Laps, Moment, TaskTimes, times_to_bytes};
+pub(crate) use self::laps::{Laps, TaskTimes, times_to_bytes};
+pub(crate) use self::moment::Moment;
 pub(crate) use self::noted::{used_in_other_processes, used_in_other_threads, wait_for_lock};
 pub use self::record::TaskRecord;
 pub(crate) use self::records::Segment;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::clock::Moment;
+use super::moment::Moment;
 use crate::os::process_wide;
 
 /// The sums of a thread, which only grow.

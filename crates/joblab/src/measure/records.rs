@@ -5,7 +5,8 @@ use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
-use super::clock::{Moment, TaskTimes};
+use super::laps::TaskTimes;
+use super::moment::Moment;
 use super::record::TaskRecord;
 use super::timing::Timing;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cpu_time::{ProcessTime, ThreadTime};
 
-use super::clock::Moment;
+use super::moment::Moment;
 use super::noted::Noted;
 use crate::os;
 

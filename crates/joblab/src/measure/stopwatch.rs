@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 
-use super::clock::Moment;
+use super::moment::Moment;
 use super::timing::Timing;
 
 /// Runs `f` and tells how much wall time and CPU time it took.
