@@ -8,7 +8,7 @@ use cpu_time::{ProcessTime, ThreadTime};
 
 use super::moment::Moment;
 use super::noted::Noted;
-use crate::os;
+use crate::os::{self, RunnableClock};
 
 /// In nanoseconds, as all here: a reading of the runnable time takes some five thousand of them, so it is
 /// made where a task was off the CPU for longer than this.
@@ -16,6 +16,8 @@ const WORTH_READING: u64 = 50_000;
 /// What was read longer ago is read anew when tasks start: the thread may have waited for a CPU between
 /// them.
 const FRESH: u64 = 1_000_000;
+/// How often it is tried to read that clock without waiting for a CPU meanwhile.
+const MOST_READINGS: u32 = 10;
 /// To start a program and wait for its end takes longer than this.
 const PROGRAM: u64 = 100_000;
 
@@ -109,9 +111,18 @@ impl Seen {
             None if counts_children => nanoseconds(os::cpu_of_children()),
             None => 0,
         };
-        let runnable = os::time_runnable().map(nanoseconds);
-        let now = Moment::now();
-        (Seen { at: now, runnable, children }, now)
+        // What the thread waits for a CPU behind the reading would be the first task's.
+        let mut readings = 0;
+        loop {
+            let asked = Moment::now();
+            let runnable = RunnableClock::open().and_then(RunnableClock::read).map(nanoseconds);
+            let at = Moment::now();
+            readings += 1;
+            let is_quick = at.nanoseconds_since(asked) < WORTH_READING;
+            if is_quick || runnable.is_none() || readings == MOST_READINGS {
+                return (Seen { at, runnable, children }, at);
+            }
+        }
     }
 
     /// For how long the thread was runnable since that was last read, of the time that it was off the CPU.
@@ -120,9 +131,12 @@ impl Seen {
         if off_cpu < WORTH_READING {
             return Some(0);
         }
-        let time = os::time_runnable().map(nanoseconds)?;
+        let clock = RunnableClock::open()?;
+        // If the thread has waited for a CPU since its task ended, that is not the task's.
+        let late = Moment::now().nanoseconds_since(now).saturating_sub(WORTH_READING);
+        let time = nanoseconds(clock.read()?);
         (self.at, self.runnable) = (now, Some(time));
-        Some((time - before.min(time)).min(off_cpu))
+        Some(time.saturating_sub(before).saturating_sub(late).min(off_cpu))
     }
 
     /// What the children have used since that was last read.

@@ -143,16 +143,24 @@ pub(crate) fn widen(_: &UnixStream) {}
 /// A crash ends a process at once here.
 pub(crate) fn quiet_crashes() {}
 
-/// For how long this thread has been runnable while no CPU was free, since it started: the second number
-/// of `/proc/thread-self/schedstat` (proc(5), and Documentation/scheduler/sched-stats.rst of Linux). None
-/// where the system keeps no account of it.
-pub(crate) fn time_runnable() -> Option<Duration> {
-    let mut text = [0; 64];
-    let length = File::open("/proc/thread-self/schedstat").ok()?.read(&mut text).ok()?;
-    let text = std::str::from_utf8(&text[..length]).ok()?;
-    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
-    // One that has never executed cannot have asked.
-    let executed: u64 = numbers.next()??;
-    let runnable = numbers.next()??;
-    (executed > 0).then_some(Duration::from_nanos(runnable))
+/// Tells for how long this thread has been runnable while no CPU was free: the second number of
+/// `/proc/thread-self/schedstat` (proc(5), and Documentation/scheduler/sched-stats.rst of Linux).
+pub(crate) struct RunnableClock(File);
+
+impl RunnableClock {
+    pub(crate) fn open() -> Option<Self> {
+        File::open("/proc/thread-self/schedstat").ok().map(RunnableClock)
+    }
+
+    /// The time since the thread has started. None where the system keeps no account of it.
+    pub(crate) fn read(mut self) -> Option<Duration> {
+        let mut text = [0; 64];
+        let length = self.0.read(&mut text).ok()?;
+        let text = std::str::from_utf8(&text[..length]).ok()?;
+        let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
+        // One that has never executed cannot have asked.
+        let executed: u64 = numbers.next()??;
+        let runnable = numbers.next()??;
+        (executed > 0).then_some(Duration::from_nanos(runnable))
+    }
 }

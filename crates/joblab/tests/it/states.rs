@@ -79,6 +79,17 @@ fn a_sleeper_is_blocked_and_a_busy_task_is_not_beside_other_programs() {
 }
 
 #[test]
+fn what_a_worker_waits_for_between_tasks_is_not_theirs() {
+    for &backend in BACKENDS {
+        let _busy = Busy::start();
+        // A thread is often made to wait for a CPU just before or behind a task.
+        for task in &run(backend, sleep, &[20; 40]).tasks {
+            assert!(blocked(task) > Duration::from_millis(18), "{backend}: {task:?}");
+        }
+    }
+}
+
+#[test]
 fn who_waits_for_the_lock_is_known_to_wait_for_it() {
     /// Tells how many nanoseconds the task had to wait.
     fn hold(milliseconds: u64) -> u64 {
