@@ -45,6 +45,7 @@ pub(crate) fn children() -> Vec<u32> {
 }
 
 /// The children of a process, zombies included.
+#[cfg(target_os = "linux")]
 pub(crate) fn children_of(of: u32) -> Vec<u32> {
     processes().into_iter().filter(|&pid| parent(pid) == Some(of)).collect()
 }
