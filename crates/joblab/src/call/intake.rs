@@ -55,7 +55,8 @@ impl Engine<'_> {
         }
         collect.batch(results);
         let Outcomes { times, failures } = outcomes;
-        let batch = Segment { first: range.start, pid, thread: thread.clone(), times };
+        let batch =
+            Segment { first: range.start, pid, thread: thread.clone(), times: times.into() };
         // Most batches have no failure, and may have many tasks.
         if failures.is_empty() && self.options.task_timeout.is_none() {
             return self.take_in_successes(batch, collect);

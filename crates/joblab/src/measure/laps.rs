@@ -43,11 +43,6 @@ impl TaskTimes {
         (self.runnable != NOT_TOLD).then_some(Duration::from_nanos(self.runnable))
     }
 
-    /// What is left: the task waited for something else than a CPU.
-    pub(crate) fn blocked(&self) -> Option<Duration> {
-        Some(self.wall().saturating_sub(self.cpu()).saturating_sub(self.runnable()?))
-    }
-
     pub(crate) fn lock_wait(&self) -> Duration {
         Duration::from_nanos(self.lock_wait)
     }
@@ -76,6 +71,39 @@ impl TaskTimes {
     /// Tells the start on our clock, where the one that was read is so many nanoseconds ahead of it.
     pub(crate) fn read_ahead(&mut self, nanoseconds: i64) {
         self.start.0 = (self.start.0 as i64 - nanoseconds).max(0) as u64;
+    }
+}
+
+/// What tasks took all together, in nanoseconds. There may be millions of them: they are looked at once.
+#[derive(Default)]
+pub(super) struct Sums {
+    pub(super) cpu: u64,
+    runnable: u64,
+    /// Whether the system has told that of each of some tasks.
+    is_told: bool,
+    pub(super) blocked: u64,
+    pub(super) lock_wait: u64,
+}
+
+impl Sums {
+    pub(super) fn runnable(&self) -> Option<u64> {
+        self.is_told.then_some(self.runnable)
+    }
+}
+
+impl<'a> FromIterator<&'a TaskTimes> for Sums {
+    fn from_iter<T: IntoIterator<Item = &'a TaskTimes>>(all: T) -> Self {
+        let (mut sums, mut is_untold) = (Sums::default(), false);
+        for times in all {
+            let runnable = if times.runnable == NOT_TOLD { 0 } else { times.runnable };
+            (sums.is_told, is_untold) = (true, is_untold | (times.runnable == NOT_TOLD));
+            sums.cpu += times.cpu;
+            sums.runnable += runnable;
+            sums.blocked += times.wall.saturating_sub(times.cpu + runnable);
+            sums.lock_wait += times.lock_wait;
+        }
+        sums.is_told &= !is_untold;
+        sums
     }
 }
 

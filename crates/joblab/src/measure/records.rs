@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use super::laps::TaskTimes;
+use super::laps::{Sums, TaskTimes};
 use super::moment::Moment;
 use super::record::TaskRecord;
 use super::timing::Timing;
@@ -37,7 +38,31 @@ pub(crate) struct Segment {
     pub(crate) first: usize,
     pub(crate) pid: u32,
     pub(crate) thread: Arc<str>,
-    pub(crate) times: Vec<TaskTimes>,
+    pub(crate) times: Times,
+}
+
+/// The times of one task, which may be one of a million, or of several.
+#[derive(Clone)]
+pub(crate) enum Times {
+    One(TaskTimes),
+    Several(Vec<TaskTimes>),
+}
+
+impl From<Vec<TaskTimes>> for Times {
+    fn from(times: Vec<TaskTimes>) -> Self {
+        if let [one] = times[..] { Times::One(one) } else { Times::Several(times) }
+    }
+}
+
+impl Deref for Times {
+    type Target = [TaskTimes];
+
+    fn deref(&self) -> &[TaskTimes] {
+        match self {
+            Times::One(one) => slice::from_ref(one),
+            Times::Several(times) => times,
+        }
+    }
 }
 
 impl Segment {
@@ -52,12 +77,12 @@ impl Segment {
             first: self.first + places.start,
             pid: self.pid,
             thread: Arc::clone(&self.thread),
-            times: self.times[places].to_vec(),
+            times: self.times[places].to_vec().into(),
         }
     }
 
     fn records(&self, origin: Moment) -> impl Iterator<Item = TaskRecord> {
-        (self.first..).zip(&self.times).map(move |(index, times)| TaskRecord {
+        (self.first..).zip(self.times.iter()).map(move |(index, times)| TaskRecord {
             index,
             pid: self.pid,
             thread: Arc::clone(&self.thread),
@@ -101,14 +126,15 @@ impl TaskRecords {
 
     /// Adds what the tasks took, all together, to a call's times.
     pub(crate) fn add_to(&self, timing: &mut Timing) {
-        timing.worker_cpu = self.times().map(TaskTimes::cpu).sum();
-        timing.lock_wait = self.times().map(TaskTimes::lock_wait).sum();
-        timing.runnable = self.times().map(TaskTimes::runnable).sum();
-        timing.blocked = self.times().map(TaskTimes::blocked).sum();
+        let sums: Sums = self.times().collect();
+        timing.worker_cpu = Duration::from_nanos(sums.cpu);
+        timing.lock_wait = Duration::from_nanos(sums.lock_wait);
+        timing.runnable = sums.runnable().map(Duration::from_nanos);
+        timing.blocked = sums.runnable().map(|_| Duration::from_nanos(sums.blocked));
     }
 
     fn times(&self) -> impl Iterator<Item = &TaskTimes> {
-        self.segments.iter().flat_map(|segment| &segment.times)
+        self.segments.iter().flat_map(|segment| segment.times.iter())
     }
 }
 
