@@ -13,6 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import sync_playwright
 
+import viewer
 from failure import Failure, until
 from notebook import HEIGHT, OUTPUT, WIDTH, Notebook
 from pictures import Pictures
@@ -201,6 +202,11 @@ def check_all(options):
         for path in options.notebooks:
             if not check(server, browser, path, pictures, path == thorough):
                 failed += 1
+        try:
+            print(viewer.check(browser, options.workspace, pictures))
+        except (Failure, BrowserError) as error:
+            tell("FAILED", "a trace in a viewer", error)
+            failed += 1
         browser.close()
         try:
             server.assert_ends()
