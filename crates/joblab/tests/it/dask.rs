@@ -43,6 +43,26 @@ fn dask_keeps_all_promises() {
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
+fn the_states_of_a_tasks_time_mean_the_same_there() {
+    /// Sleeps, and then holds the lock, which each worker's process has of its own.
+    fn sleep(milliseconds: u64) {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        joblab::with_gil(|| joblab::wait_loop_nogil(300));
+    }
+    let cluster = Cluster::start("states", 2);
+    let run = cluster.parallel(-1).map(sleep, [200; 6]).unwrap();
+    for task in &run.tasks {
+        let blocked = task.blocked().expect("Linux tells");
+        let slept = Duration::from_millis(180)..Duration::from_millis(225);
+        assert!(slept.contains(&blocked) && !task.cpu.is_zero(), "{task:?}");
+        assert!(task.lock_wait < Duration::from_millis(20), "{task:?}");
+    }
+    let blocked = run.tasks.iter().map(|task| task.blocked().unwrap()).sum();
+    assert_eq!(run.timing.blocked, Some(blocked));
+}
+
+#[test]
+#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
 fn tasks_run_on_workers_that_share_no_files_with_the_caller() {
     let cluster = Cluster::start("files", 2);
     let parallel = cluster.parallel(-1);
