@@ -25,7 +25,7 @@ impl<R> Run<R> {
     /// # use joblab::Parallel;
     /// let measured = Parallel::new(2).map(joblab::wait_loop_nogil, [100; 64])?;
     /// let computed = measured.replay(64)?;
-    /// println!("{}", joblab::timeline(&computed)?);
+    /// println!("{}", joblab::timeline(&computed)?.description());
     /// # Ok::<(), joblab::Error>(())
     /// ```
     ///
