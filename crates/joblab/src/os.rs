@@ -30,6 +30,7 @@ mod other;
 #[cfg(any(target_os = "macos", joblab_portable))]
 mod portable;
 pub(crate) mod process_wide;
+mod runnable;
 #[cfg(unix)]
 mod segment;
 mod spin;
@@ -51,10 +52,11 @@ pub(crate) use self::names::{MAIN_THREAD, PROCESS_NAME, process_name, thread_nam
 pub(crate) use self::origin::Origin;
 #[cfg(not(unix))]
 pub(crate) use self::other::{
-    Descriptor, ParentWatch, RunnableClock, Segment, cpu_of_children, exit_now, is_first_thread,
-    is_in_program, monotonic_nanoseconds, parent_watch,
+    Descriptor, ParentWatch, Segment, cpu_of_children, exit_now, is_first_thread, is_in_program,
+    monotonic_nanoseconds, parent_watch,
 };
 pub(crate) use self::process_wide::process_wide;
+pub(crate) use self::runnable::RunnableClock;
 pub(crate) use self::spin::spin;
 pub(crate) use self::stack::stack_size;
 #[cfg(unix)]
@@ -67,8 +69,8 @@ pub(crate) use self::{
     image::{Image, LoadedImage},
     segment::Segment,
     system::{
-        HAS_DASK, RunnableClock, end_of, is_in_program, loaded_images, quiet_crashes,
-        raise_descriptor_limit, take_programs_name, widen,
+        HAS_DASK, end_of, is_in_program, loaded_images, quiet_crashes, raise_descriptor_limit,
+        take_programs_name, widen,
     },
     unix::{
         Descriptor, Interest, PARENT_ENDS, PIPE_BUF, Stream, block_write_signals, bytes_to_read,

@@ -6,6 +6,7 @@ pub(super) mod framing;
 pub(super) mod images;
 pub(super) mod output;
 pub(super) mod packing;
+pub(super) mod pool_thread;
 pub(super) mod printer;
 pub(super) mod protocol;
 pub(super) mod socket;

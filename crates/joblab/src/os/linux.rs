@@ -10,12 +10,9 @@ pub(super) mod stamp;
 pub(super) mod startup;
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::fs::File;
-use std::io::Read;
 use std::ops::{ControlFlow, Range};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 use std::{ptr, slice};
 
 use super::image::LoadedImage;
@@ -142,25 +139,3 @@ pub(crate) fn widen(_: &UnixStream) {}
 
 /// A crash ends a process at once here.
 pub(crate) fn quiet_crashes() {}
-
-/// Tells for how long this thread has been runnable while no CPU was free: the second number of
-/// `/proc/thread-self/schedstat` (proc(5), and Documentation/scheduler/sched-stats.rst of Linux).
-pub(crate) struct RunnableClock(File);
-
-impl RunnableClock {
-    pub(crate) fn open() -> Option<Self> {
-        File::open("/proc/thread-self/schedstat").ok().map(RunnableClock)
-    }
-
-    /// The time since the thread has started. None where the system keeps no account of it.
-    pub(crate) fn read(mut self) -> Option<Duration> {
-        let mut text = [0; 64];
-        let length = self.0.read(&mut text).ok()?;
-        let text = std::str::from_utf8(&text[..length]).ok()?;
-        let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
-        // One that has never executed cannot have asked.
-        let executed: u64 = numbers.next()??;
-        let runnable = numbers.next()??;
-        (executed > 0).then_some(Duration::from_nanos(runnable))
-    }
-}

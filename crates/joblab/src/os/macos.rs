@@ -10,7 +10,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
 use std::{ptr, slice};
 
 use super::image::{Initializer, LoadedImage};
@@ -229,17 +228,4 @@ pub(crate) fn quiet_crashes() {
     const EXCEPTION_DEFAULT: i32 = 1;
     // SAFETY: the call takes plain numbers. Without a port nobody is told of crashes of this process.
     unsafe { task_set_exception_ports(mach_task_self_, EXC_MASK_CRASH, 0, EXCEPTION_DEFAULT, 0) };
-}
-
-/// Nobody tells here for how long a thread has been runnable while no CPU was free.
-pub(crate) enum RunnableClock {}
-
-impl RunnableClock {
-    pub(crate) fn open() -> Option<Self> {
-        None
-    }
-
-    pub(crate) fn read(self) -> Option<Duration> {
-        match self {}
-    }
 }

@@ -93,16 +93,3 @@ pub(crate) fn is_first_thread() -> bool {
 pub(crate) fn exit_now(status: i32) -> ! {
     std::process::exit(status)
 }
-
-/// Nobody tells here for how long a thread has been runnable while no CPU was free.
-pub(crate) enum RunnableClock {}
-
-impl RunnableClock {
-    pub(crate) fn open() -> Option<Self> {
-        None
-    }
-
-    pub(crate) fn read(self) -> Option<Duration> {
-        match self {}
-    }
-}

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::bridge::{self, Started, Wanted};
 use super::writer::{BridgeWriter, SHARED, Shared};
 use crate::backend::remote::framing::Kind;
 use crate::backend::remote::packing::Packer;
+use crate::backend::remote::pool_thread::PoolThread;
 use crate::backend::remote::protocol::{self, JobHead};
 use crate::backend::remote::worker_main;
 use crate::error::Error;
 use crate::notebook::facts::is_evcxr;
-use crate::os::{Origin, lock};
+use crate::os::lock;
 use crate::pool::{Job, Pool, Workers};
 
 /// How many workers have something to do, at least, where a call asks for so many: an adaptive cluster
@@ -26,8 +26,7 @@ const ADAPTIVE: usize = 16;
 pub(crate) struct Cluster {
     n_jobs: usize,
     shared: Arc<Shared>,
-    listener: Option<JoinHandle<()>>,
-    origin: Origin,
+    listener: PoolThread,
 }
 
 impl Cluster {
@@ -55,11 +54,9 @@ impl Cluster {
             threads: AtomicUsize::new(threads),
         });
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("joblab-dask".to_owned())
-            .spawn(move || listener.listen(&theirs))
+        let listener = PoolThread::spawn("joblab-dask", move || listener.listen(&theirs))
             .map_err(|error| Error::pool(n_jobs, error))?;
-        Ok(Cluster { n_jobs, shared, listener: Some(thread), origin: Origin::here() })
+        Ok(Cluster { n_jobs, shared, listener })
     }
 }
 
@@ -116,7 +113,7 @@ impl Pool for Cluster {
 
 impl Workers for Cluster {
     fn is_forked(&self) -> bool {
-        self.origin.is_forked()
+        self.listener.is_forked()
     }
 
     fn stop_unwanted(&self) -> bool {
@@ -146,13 +143,6 @@ impl Workers for Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.is_forked() {
-            return std::mem::forget(self.listener.take());
-        }
-        lock(&self.shared.writer).close();
-        if let Some(listener) = self.listener.take() {
-            // A panic in there has been printed; there is nothing left to tidy up.
-            let _ = listener.join();
-        }
+        let _ = self.listener.end(|| lock(&self.shared.writer).close());
     }
 }

@@ -2,25 +2,24 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::inbox::PoolShared;
 use super::launch::Launch;
 use super::{io_thread, streaming};
 use crate::backend::remote::packing::Packer;
+use crate::backend::remote::pool_thread::PoolThread;
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::worker_main;
 use crate::error::Error;
-use crate::os::{self, Origin};
+use crate::os;
 use crate::pool::{Job, Pool, Workers};
 
 /// The processes belong to the pool's I/O thread.
 pub(crate) struct Processes {
     n_jobs: usize,
     shared: Arc<PoolShared>,
-    io_thread: Option<JoinHandle<()>>,
-    origin: Origin,
+    io_thread: PoolThread,
 }
 
 impl Processes {
@@ -46,11 +45,9 @@ impl Processes {
             Arc::new(PoolShared { inbox: Mutex::default(), packer: Mutex::default(), waker });
         let printer = Printer::new().map_err(failed)?;
         let theirs = Arc::clone(&shared);
-        let io_thread = std::thread::Builder::new()
-            .name("joblab-io".to_owned())
-            .spawn(move || io_thread::run(n_jobs, &launch, &theirs, woken, printer))
-            .map_err(failed)?;
-        Ok(Processes { n_jobs, shared, io_thread: Some(io_thread), origin: Origin::here() })
+        let work = move || io_thread::run(n_jobs, &launch, &theirs, woken, printer);
+        let io_thread = PoolThread::spawn("joblab-io", work).map_err(failed)?;
+        Ok(Processes { n_jobs, shared, io_thread })
     }
 }
 
@@ -91,7 +88,7 @@ impl Workers for Processes {
     }
 
     fn is_forked(&self) -> bool {
-        self.origin.is_forked()
+        self.io_thread.is_forked()
     }
 
     fn shares_memory(&self) -> bool {
@@ -101,15 +98,7 @@ impl Workers for Processes {
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        if self.is_forked() {
-            // The thread is not here, and the workers are not ours to end.
-            return std::mem::forget(self.io_thread.take());
-        }
-        self.shared.send(|inbox| inbox.closing = true);
-        if let Some(thread) = self.io_thread.take() {
-            // A panic in there has been printed; there is nothing left to tidy up.
-            let _ = thread.join();
-        }
+        let _ = self.io_thread.end(|| self.shared.send(|inbox| inbox.closing = true));
     }
 }
 
@@ -132,8 +121,7 @@ mod tests {
     #[test]
     fn a_call_on_a_pool_whose_io_thread_has_ended_is_an_error() {
         let mut pool = Processes::start(1).unwrap();
-        pool.shared.send(|inbox| inbox.closing = true);
-        pool.io_thread.take().unwrap().join().unwrap();
+        pool.io_thread.end(|| pool.shared.send(|inbox| inbox.closing = true)).unwrap();
         let error = Parallel::with_pool(pool).map(|n: u64| n, [1]).unwrap_err();
         assert!(error.to_string().contains("broke down"), "{error}");
     }

@@ -208,6 +208,15 @@ impl Mounted {
         println!("SKIPPED: file systems of their own need root");
         None
     }
+
+    /// Starts the cluster with a worker that has its files here.
+    fn add_worker(&self, cluster: &mut Cluster, name: &str) {
+        cluster.add_scheduler(python(), "127.0.0.1", &[]);
+        let folder = self.0.to_str().unwrap();
+        let arguments = ["--nthreads", "1", "--local-directory", folder];
+        cluster.add_worker_at(name, python(), "127.0.0.1", &arguments);
+        cluster.wait_for_log(name);
+    }
 }
 
 impl Drop for Mounted {
@@ -221,11 +230,7 @@ impl Drop for Mounted {
 fn a_worker_with_a_full_disk_is_named_or_others_do_its_tasks() {
     let mut cluster = Cluster::new("full");
     let Some(full) = Mounted::new(&cluster, "size=1m") else { return };
-    cluster.add_scheduler(python(), "127.0.0.1", &[]);
-    let folder = full.0.to_str().unwrap();
-    let arguments = ["--nthreads", "1", "--local-directory", folder];
-    cluster.add_worker_at("full", python(), "127.0.0.1", &arguments);
-    cluster.wait_for_log("full");
+    full.add_worker(&mut cluster, "full");
     let error = cluster.parallel(-1).map(square, 0..3).unwrap_err().to_string();
     assert!(error.contains("Dask worker full") && error.contains("No space left"), "{error}");
     cluster.add_worker("healthy", 1);
@@ -240,11 +245,7 @@ fn a_worker_with_a_full_disk_is_named_or_others_do_its_tasks() {
 fn a_program_runs_from_memory_where_files_cannot_be_run() {
     let mut cluster = Cluster::new("noexec");
     let Some(mounted) = Mounted::new(&cluster, "noexec") else { return };
-    cluster.add_scheduler(python(), "127.0.0.1", &[]);
-    let folder = mounted.0.to_str().unwrap();
-    let arguments = ["--nthreads", "1", "--local-directory", folder];
-    cluster.add_worker_at("w0", python(), "127.0.0.1", &arguments);
-    cluster.wait_for_log("w0");
+    mounted.add_worker(&mut cluster, "w0");
     assert_eq!(cluster.parallel(-1).map(square, 0..3).unwrap().results, [0, 1, 4]);
 }
 
