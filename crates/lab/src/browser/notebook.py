@@ -82,6 +82,9 @@ class Notebook:
     def is_idle(self):
         return "Rust | Idle" in self._status()
 
+    def has_kernel(self):
+        return any(f"Rust | {state}" in self._status() for state in ("Idle", "Busy"))
+
     def _status(self):
         return self.page.locator("#jp-main-statusbar").inner_text()
 
@@ -112,7 +115,8 @@ class Notebook:
         return element
 
     def prompt(self, cell):
-        return self.at(cell).locator(".jp-InputPrompt").first.inner_text()
+        """As it stands in the page: the browser renders no text of cells that are out of view."""
+        return self.at(cell).locator(".jp-InputPrompt").first.text_content()
 
     def start(self, cell):
         """Runs a cell; returns what its prompt was before."""
@@ -140,7 +144,7 @@ class Notebook:
             # A question costs some of the CPU time that the cells should have.
             until(is_done, seconds, f"the end of cell {index_of(cell)} of {self.name}", 0.2)
         except Failure as failure:
-            prompts = self.page.locator(f"{CELLS} .jp-InputPrompt").all_inner_texts()
+            prompts = self.page.locator(f"{CELLS} .jp-InputPrompt").all_text_contents()
             failure.detail = f"{self._status()}\n{' '.join(prompts)}"
             raise
 
@@ -159,6 +163,7 @@ class Notebook:
         self.page.locator(f"{DIALOG} button.jp-mod-warn, {DIALOG} button.jp-mod-accept").last.click()
         # JupyterLab shows the last cell when it has sent them all; people look at the first.
         until(lambda: "*" in self.prompt(self.code[-1]), seconds, "the cells are to run")
+        until(self.has_kernel, START_SECONDS, f"{self.name} has a kernel after the restart")
         self.go(self.code[0])
         self.picture("while its set-up cell runs")
         self._wait_for_all(before, seconds)
