@@ -10,6 +10,7 @@ mod encoding;
 mod function;
 mod journal;
 mod nesting;
+mod order;
 mod runner;
 mod state;
 mod work;
@@ -25,6 +26,7 @@ pub(crate) use self::function::{
 };
 pub(crate) use self::journal::{Journal, JournalReader, WorkerProgress};
 pub(crate) use self::nesting::{MAX_DEPTH, Nesting};
+pub(crate) use self::order::Order;
 pub(crate) use self::runner::{Failure, Outcomes, Recorder, Rules, run_each};
 pub(crate) use self::state::{State, Stateful};
 pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run};

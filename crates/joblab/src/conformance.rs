@@ -6,7 +6,9 @@
 mod failures;
 mod iterators;
 mod limits;
+mod order;
 mod results;
+mod resume;
 mod suite;
 mod workers;
 
@@ -46,6 +48,8 @@ pub fn check(make: impl Fn(i32) -> Parallel) {
         failures::PROMISES,
         limits::PROMISES,
         iterators::PROMISES,
+        resume::PROMISES,
+        order::PROMISES,
     ];
     for (name, promise) in topics.into_iter().flatten() {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| promise(&make))) {

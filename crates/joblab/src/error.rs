@@ -5,7 +5,6 @@ mod remedy;
 use std::any::Any;
 use std::fmt::{self, Debug, Display};
 use std::io;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
@@ -79,6 +78,58 @@ impl Error {
         let known = known.join(", ");
         let message = format!("{name:?} is no backend: the backends are {known}");
         Error::new(Kind::Invalid, None, message)
+    }
+
+    pub(crate) fn cost(index: usize) -> Self {
+        let message = format!(
+            "the cost of task {index} is NaN, which is neither dear nor cheap: give a number, infinity \
+             for what is to start first"
+        );
+        Error::new(Kind::Invalid, Some(index), message)
+    }
+
+    pub(crate) fn results(path: &Path, reason: io::Error) -> Self {
+        let what = format!("the file of results {} cannot be used", path.display());
+        let otherwise = "What is in it stays; results that are not in it are in take_finished";
+        Error::refused(None, &what, reason.into(), otherwise)
+    }
+
+    pub(crate) fn results_in_use(path: &Path) -> Self {
+        let message = format!(
+            "another call or program writes to the file of results {}: wait for its end, or give this \
+             call a file of its own",
+            path.display()
+        );
+        Error::new(Kind::Other, None, message)
+    }
+
+    pub(crate) fn results_foreign(path: &Path) -> Self {
+        let message = format!(
+            "{} is no file of results, or one of another version of joblab, and is left as it is: \
+             name another file",
+            path.display()
+        );
+        Error::new(Kind::Invalid, None, message)
+    }
+
+    /// For what is in shared memory, of which bytes hold nothing but the place.
+    pub(crate) fn resume_shared(index: usize, what: &str) -> Self {
+        let message = format!(
+            "the {what} of task {index} is in shared memory, so that no file can tell what it is: leave \
+             resume out, or let tasks take and return what is in it"
+        );
+        Error::new(Kind::Invalid, Some(index), message)
+    }
+
+    pub(crate) fn unsaved(index: usize, reason: impl Into<Reason>) -> Self {
+        let what = format!("the result of task {index} cannot be kept in the file of results");
+        Error::refused(Some(index), &what, reason.into(), "Return a type that serde can write")
+    }
+
+    pub(crate) fn shared_resume() -> Self {
+        let message = "resume has no meaning with sharedmem, whose inputs and results need not be \
+                       data that a file can hold: leave it out, or use map";
+        Error::new(Kind::Invalid, None, message.to_owned())
     }
 
     pub(crate) fn shared_retries() -> Self {
@@ -209,17 +260,20 @@ impl Error {
         Error::new(Kind::Other, Some(index), message)
     }
 
-    pub(crate) fn died(tasks: &Range<usize>, worker: &str, how: &str) -> Self {
+    /// For the tasks of a batch, of which there is at least one.
+    pub(crate) fn died(tasks: &[usize], worker: &str, how: &str) -> Self {
         // Short tasks travel together, and a dead worker cannot say how far it came.
+        let (first, last) = (tasks[0], tasks[tasks.len() - 1]);
         let which = match tasks.len() {
-            1 => format!("task {}", tasks.start),
-            _ => format!("one of tasks {} to {}", tasks.start, tasks.end - 1),
+            1 => format!("task {first}"),
+            n if tasks.is_sorted() && last - first < n => format!("one of tasks {first} to {last}"),
+            n => format!("one of {n} tasks, the first of which is task {first}"),
         };
         let message = format!(
             "{worker} {how} while it ran {which}. \
              The pool replaces the worker and can be used again"
         );
-        Error::new(Kind::Death, Some(tasks.start), message)
+        Error::new(Kind::Death, Some(first), message)
     }
 
     /// For a task that travelled with one whose worker has died, where nobody knows how far it came.

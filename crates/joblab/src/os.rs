@@ -53,7 +53,7 @@ pub(crate) use self::origin::Origin;
 #[cfg(not(unix))]
 pub(crate) use self::other::{
     Descriptor, ParentWatch, Segment, cpu_of_children, exit_now, is_first_thread, is_in_program,
-    monotonic_nanoseconds, parent_watch,
+    let_others_open, monotonic_nanoseconds, open_alone, parent_watch,
 };
 pub(crate) use self::process_wide::process_wide;
 pub(crate) use self::runnable::RunnableClock;
@@ -75,7 +75,8 @@ pub(crate) use self::{
     unix::{
         Descriptor, Interest, PARENT_ENDS, PIPE_BUF, Stream, block_write_signals, bytes_to_read,
         close_inherited, cpu_of_children, default_crash_handlers, exit_now, ignore_broken_pipes,
-        inheritable_descriptors, is_readable, kill_group, kill_own_group, load_library,
-        monotonic_nanoseconds, set_nonblocking, take_stdin, wait, write_to,
+        inheritable_descriptors, is_readable, kill_group, kill_own_group, let_others_open,
+        load_library, monotonic_nanoseconds, open_alone, set_nonblocking, take_stdin, wait,
+        write_to,
     },
 };

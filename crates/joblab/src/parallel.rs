@@ -1,15 +1,20 @@
 //! [`Parallel`]: how many workers, of which kind, and the calls that use them.
 
+pub(crate) mod longest_first;
 pub(crate) mod shared_mem;
 pub(crate) mod with_state;
 
+use std::any::type_name;
 use std::fmt::{self, Debug};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::backend::{self, Backend, CALLER, Choice};
 use crate::batch::{Fallible, Function, MAX_DEPTH, Nesting};
-use crate::call::{self, Calls, CancelToken, Options, Ordered, Progress, Setup, Unordered};
+use crate::call::{
+    self, Calls, CancelToken, Options, Ordered, Progress, ResumeFrom, Setup, Unordered,
+};
 use crate::error::Error;
 use crate::measure::Run;
 use crate::pool::{Pool, SharedMemory, Workers};
@@ -35,6 +40,7 @@ use crate::task::{Data, Task};
 /// | all results, or the first failure | [`run`](Self::run), [`map`](Self::map) |
 /// | the same, where tasks return errors of their own | [`try_map`](Self::try_map) |
 /// | each task's own outcome, as soon as may be | [`iter`](Self::iter), [`iter_unordered`](Self::iter_unordered) |
+/// | the same, the dearest first | [`map_longest_first`](Self::map_longest_first) |
 /// | closures that borrow | [`sharedmem`](Self::sharedmem) |
 /// | something that each worker makes once | [`with_state`](Self::with_state) |
 ///
@@ -149,6 +155,41 @@ impl Parallel {
         self
     }
 
+    /// Keeps the results of tasks in this file as they come, and does not run tasks whose results are in
+    /// it: after an interrupt, a crash or a restart the same list goes on where it was.
+    ///
+    /// A task is known by its argument and by the types of its argument and result, wherever it stands in
+    /// the list; equal ones take one result each. A task that failed is run again. What a function does, no
+    /// file can tell: give it another file when it has changed, or another name
+    /// ([`resume_as`](Self::resume_as)).
+    ///
+    /// ```
+    /// # use joblab::Parallel;
+    /// # let path = std::env::temp_dir().join(format!("joblab-resume-{}", std::process::id()));
+    /// let parallel = Parallel::new(2).resume(&path);
+    /// let first = parallel.map(|n: u64| n * n, 0..4)?;
+    /// let second = parallel.map(|n: u64| n * n, 0..6)?;
+    /// assert_eq!((first.resumed(), second.resumed()), (0, 4));
+    /// assert_eq!(second.results, [0, 1, 4, 9, 16, 25]);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), joblab::Error>(())
+    /// ```
+    ///
+    /// A result is in the file before anybody is told of it, and stays there if the program is killed; a
+    /// loss of power may take the last ones. One call at a time uses a file. It belongs to this version of
+    /// joblab: another one may refuse it, and never misreads it. What is in an argument should be written
+    /// in the same order each time: a `BTreeMap` is, a `HashMap` is not, and its tasks run again.
+    pub fn resume(self, path: impl Into<PathBuf>) -> Self {
+        self.resume_as(path, "")
+    }
+
+    /// As [`resume`](Self::resume), for the function of this name: one file may have the results of
+    /// several, and those of another version of it, each under a name of its own.
+    pub fn resume_as(mut self, path: impl Into<PathBuf>, name: impl Into<String>) -> Self {
+        self.options.resume = Some(ResumeFrom { path: path.into(), name: name.into() });
+        self
+    }
+
     /// How many workers `n_jobs` comes to here, after joblib's `effective_n_jobs`.
     ///
     /// # Errors
@@ -244,7 +285,7 @@ impl Parallel {
         &self,
         tasks: I,
     ) -> Result<impl Iterator<Item = Result<Output<I>, Error>> + use<'_, I>, Error> {
-        self.call(calls(tasks), true).map(|(setup, tasks)| Ordered::new(setup, tasks))
+        self.call(calls(tasks), true).and_then(|(setup, tasks)| Ordered::new(setup, tasks))
     }
 
     /// Like [`iter`](Self::iter), with results as they become ready, each with its task's index.
@@ -255,7 +296,7 @@ impl Parallel {
         &self,
         tasks: I,
     ) -> Result<impl Iterator<Item = Result<(usize, Output<I>), Error>> + use<'_, I>, Error> {
-        self.call(calls(tasks), true).map(|(setup, tasks)| Unordered::new(setup, tasks))
+        self.call(calls(tasks), true).and_then(|(setup, tasks)| Unordered::new(setup, tasks))
     }
 
     fn call<I, F, A, R>(&self, tasks: I, keep_going: bool) -> Result<CallOf<'_, I, F, A, R>, Error>
@@ -265,8 +306,14 @@ impl Parallel {
         A: Data,
         R: Data,
     {
+        let setup = self.begin(keep_going, [type_name::<A>(), type_name::<R>()])?;
+        let tasks = Calls::new(setup.workers, tasks);
+        Ok((setup, tasks))
+    }
+
+    fn begin(&self, keep_going: bool, types: [&'static str; 2]) -> Result<Setup<'_>, Error> {
         let (workers, nesting) = self.enter()?;
-        Ok((self.setup(workers, nesting, keep_going), Calls::new(workers, tasks)))
+        Ok(Setup { types, ..self.setup(workers, nesting, keep_going) })
     }
 
     fn setup<'p>(
@@ -276,7 +323,7 @@ impl Parallel {
         keep_going: bool,
     ) -> Setup<'p> {
         let (backend, options) = (self.choice.name(), &self.options);
-        Setup { workers, backend, nesting, options, keep_going }
+        Setup { workers, backend, nesting, options, keep_going, order: None, types: [""; 2] }
     }
 
     /// The workers, started by the first caller, and where their tasks are.
@@ -296,6 +343,9 @@ impl Parallel {
     ) -> Result<(&'p dyn SharedMemory, Nesting), Error> {
         if self.options.retries > 0 {
             return Err(Error::shared_retries());
+        }
+        if self.options.resume.is_some() {
+            return Err(Error::shared_resume());
         }
         self.enter_with(
             workers,

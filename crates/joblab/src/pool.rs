@@ -83,7 +83,7 @@ impl Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Job({:?})", self.completion.tasks())
+        write!(f, "Job({:?})", self.completion.places())
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use super::order::Order;
 use super::runner::{Outcomes, Rules};
 use crate::error::Error;
 use crate::os::MAIN_THREAD;
@@ -29,6 +30,8 @@ pub(crate) enum BatchEnd {
     Elsewhere(Reply),
     /// In another one, which has died.
     Died(Box<Death>),
+    /// In an earlier call: this is the result of its only task.
+    Resumed(Results),
 }
 
 /// What is known of a batch whose worker process has died.
@@ -86,6 +89,7 @@ pub(crate) struct CallShared {
     pub(crate) pid: u32,
     pub(crate) rules: Rules,
     pub(crate) task_timeout: Option<Duration>,
+    pub(crate) order: Order,
 }
 
 /// Whom to tell what became of a batch. Dropped untold, it tells that the batch is lost.
@@ -104,9 +108,19 @@ impl Completion {
         &self.call
     }
 
-    /// The tasks' places in their list.
-    pub(crate) fn tasks(&self) -> Range<usize> {
+    /// The tasks' places in the order in which the call starts them.
+    pub(crate) fn places(&self) -> Range<usize> {
         self.tasks.clone()
+    }
+
+    /// The list's index of the first task.
+    pub(crate) fn first(&self) -> usize {
+        self.call.order.index(self.tasks.start)
+    }
+
+    /// The list's indices of the tasks.
+    pub(crate) fn indices(&self) -> Vec<usize> {
+        self.tasks.clone().map(|place| self.call.order.index(place)).collect()
     }
 
     /// Whether the call still wants the tasks to run.
@@ -134,6 +148,11 @@ impl Completion {
         self.tell(Ok(BatchEnd::Died(Box::new(death))));
     }
 
+    /// The only task need not run: this is its result.
+    pub(crate) fn resumed(mut self, result: Results) {
+        self.tell(Ok(BatchEnd::Resumed(result)));
+    }
+
     /// Parts with the tasks from the given one on, for which somebody else is to tell then.
     pub(crate) fn split_off(&mut self, first: usize) -> Completion {
         let tasks = first..std::mem::replace(&mut self.tasks.end, first);
@@ -156,7 +175,7 @@ impl Completion {
 impl Drop for Completion {
     fn drop(&mut self) {
         if self.events.is_some() {
-            self.tell(Err(Error::lost(self.tasks.start)));
+            self.tell(Err(Error::lost(self.first())));
         }
     }
 }

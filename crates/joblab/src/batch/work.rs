@@ -76,7 +76,7 @@ pub(crate) fn run(mut work: Box<dyn Work + '_>, completion: Completion) {
             let shared = std::sync::Arc::clone(completion.call());
             let CallShared { rules, cancelled, pid, .. } = &*shared;
             let _entered = rules.nesting.enter();
-            let laps = Laps::start_in_thread(completion.tasks().len());
+            let laps = Laps::start_in_thread(completion.places().len());
             let mut recorder = Recorder::new(rules, laps, Some(cancelled));
             resume(&mut recorder, &mut |recorder| work.run(recorder));
             completion.ended(Finished {
@@ -121,8 +121,8 @@ pub(crate) fn pack(
     let (function, trampoline) = work.addresses();
     let state = work.state();
     completion.call().rules.write(&mut message);
-    let (start, tasks) = (message.len(), completion.tasks());
-    let is_only = streams && tasks.len() == 1;
+    let start = message.len();
+    let is_only = streams && completion.places().len() == 1;
     let sink = if is_only { Sink::of_one_part(&mut message) } else { Sink::growing(&mut message) };
     let mut writer = ArgumentWriter::new(sink);
     let (mut attachments, mut parts) = (Vec::new(), None);
@@ -136,7 +136,10 @@ pub(crate) fn pack(
             message.extend([0; 8]);
             parts = Some(in_parts(work));
         }
-        Err(reason) => return Err(Error::argument(tasks.start + writer.written(), reason)),
+        Err(reason) => {
+            let place = completion.places().start + writer.written();
+            return Err(Error::argument(completion.call().order.index(place), reason));
+        }
     }
     Ok(Packed { message, function, trampoline, state, attachments, parts, completion })
 }

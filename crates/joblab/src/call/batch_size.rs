@@ -5,6 +5,10 @@ use std::time::Duration;
 use crate::measure::TaskTimes;
 use crate::pool::Workers;
 
+/// How many batches there are for each worker as long as they grow: one that runs, and two that wait. Where
+/// there are no more than two, Dask does not queue them but moves them between its workers.
+const GROWING: usize = 3;
+
 /// How many tasks travel together: as many as take the pool's batch duration, by what the last
 /// batches took in their workers. Starts with one and at most doubles, after joblib's
 /// `AutoBatchingMixin` (joblib/_parallel_backends.py).
@@ -13,18 +17,30 @@ pub(super) struct BatchSize {
     /// None where the size is fixed.
     duration: Option<Duration>,
     n_workers: usize,
+    /// Whether batches are still shorter than they should be.
+    is_growing: bool,
 }
 
 impl BatchSize {
     pub(super) fn new(workers: &dyn Workers, fixed: Option<usize>) -> Self {
+        let duration = match fixed {
+            Some(_) => None,
+            None => workers.batch_duration(),
+        };
         BatchSize {
             size: fixed.unwrap_or(1),
-            duration: match fixed {
-                Some(_) => None,
-                None => workers.batch_duration(),
-            },
+            duration,
             n_workers: workers.n_workers(),
+            is_growing: duration.is_some(),
         }
+    }
+
+    /// How many tasks may be under way. As long as batches grow, they are few: those that are under way
+    /// are all of a size that is too small.
+    pub(super) fn ahead(&self, workers: &dyn Workers) -> usize {
+        let most = workers.look_ahead();
+        let batches = if self.is_growing { most.min(GROWING * workers.n_workers()) } else { most };
+        batches * self.size
     }
 
     /// The next batch's size. Towards the end batches get smaller, so that all workers end together
@@ -43,10 +59,71 @@ impl BatchSize {
         let wall: Duration = times.iter().map(TaskTimes::wall).sum();
         let tasks = times.len() as f64;
         let fitting = tasks * duration.as_secs_f64() / wall.as_secs_f64().max(1e-9);
+        let before = self.size;
         if wall > 2 * duration {
             self.size = self.size.min(fitting as usize).max(1);
         } else if wall < duration && times.len() >= self.size {
             self.size = (2 * self.size).min(fitting as usize).max(self.size);
+        } else if times.len() < self.size {
+            // One that was sent before the last change says nothing.
+            return;
         }
+        self.is_growing = self.size > before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter::repeat_with;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::measure::Laps;
+    use crate::pool::{Job, Pool};
+
+    /// Two workers that like to have much ahead.
+    struct Far;
+
+    impl Pool for Far {
+        fn n_workers(&self) -> usize {
+            2
+        }
+
+        fn submit(&self, _: Job) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn look_ahead(&self) -> usize {
+            32
+        }
+
+        fn batch_duration(&self) -> Option<Duration> {
+            Some(Duration::from_secs(1))
+        }
+    }
+
+    impl Workers for Far {}
+
+    /// Times of so many tasks, each of about so many milliseconds.
+    fn times(tasks: usize, milliseconds: u64) -> Vec<TaskTimes> {
+        let mut laps = Laps::start_in_thread(tasks);
+        let nap = || std::thread::sleep(Duration::from_millis(milliseconds));
+        repeat_with(nap).take(tasks).for_each(|()| laps.lap(0));
+        laps.finish()
+    }
+
+    #[test]
+    fn few_batches_are_ahead_as_long_as_they_grow() {
+        let mut size = BatchSize::new(&Far, None);
+        assert_eq!(size.ahead(&Far), 6);
+        size.learn(&times(1, 1));
+        assert_eq!((size.size, size.ahead(&Far)), (2, 12));
+        // One that was sent before says nothing.
+        size.learn(&times(1, 1));
+        assert_eq!((size.size, size.ahead(&Far)), (2, 12));
+        // As long as a batch should be.
+        size.learn(&times(2, 550));
+        assert_eq!((size.size, size.ahead(&Far)), (2, 64));
+        assert_eq!(BatchSize::new(&Far, Some(3)).ahead(&Far), 96, "a size that is given");
     }
 }

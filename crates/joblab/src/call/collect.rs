@@ -86,9 +86,8 @@ impl Collect for All {
 /// How a task ended, for a consumer that takes one after the other.
 struct Outcome {
     index: usize,
-    /// The number of the batch that the result is in.
-    batch: usize,
-    has_result: bool,
+    /// The number of the batch that the result is in, where there is one.
+    batch: Option<usize>,
     error: Option<Error>,
 }
 
@@ -136,11 +135,11 @@ impl OutcomeQueue {
     }
 
     fn result_of(&mut self, outcome: Outcome, taken: &mut dyn Take) -> Result<(), Error> {
-        let Outcome { index, batch, has_result, error } = outcome;
-        if has_result {
+        let Outcome { index, batch, error } = outcome;
+        if let Some(batch) = batch {
             taken.take(index..index + 1, error.is_none(), self.batch_of(batch));
+            self.leave(batch);
         }
-        self.leave(batch);
         error.map_or(Ok(()), Err)
     }
 
@@ -192,11 +191,11 @@ impl Collect for OutcomeQueue {
 
 impl OutcomeQueue {
     fn push(&mut self, index: usize, error: Option<Error>, has_result: bool) {
-        let batch = self.first_batch + self.batches.len() - 1;
-        if let Some(Some((_, outcomes))) = self.batches.back_mut() {
+        let batch = has_result.then(|| self.first_batch + self.batches.len() - 1);
+        if has_result && let Some(Some((_, outcomes))) = self.batches.back_mut() {
             *outcomes += 1;
         }
-        let outcome = Some(Outcome { index, batch, has_result, error });
+        let outcome = Some(Outcome { index, batch, error });
         if !self.is_ordered {
             self.ready.push_back(outcome);
             return;

@@ -10,11 +10,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use super::batch_size::BatchSize;
 use super::cancel::Watch;
 use super::collect::{All, Collect, OutcomeQueue, Take};
+use super::keeper::{Aside, Keeper};
 use super::options::Options;
 use super::progress::{Counts, Reporter};
-use super::retries::{Keeper, Retries};
+use super::resume::Resume;
+use super::retries::Retries;
 use super::tasks::Tasks;
-use crate::batch::{CallShared, Completion, Event, Nesting, Rules};
+use crate::batch::{CallShared, Completion, Event, Nesting, Order, Rules};
 use crate::error::{self, Error};
 use crate::measure::{Moment, Stopwatch, TaskRecords, Timing};
 use crate::os::spin;
@@ -35,6 +37,7 @@ pub(crate) struct Engine<'p> {
     pub(super) batch_size: BatchSize,
     pub(super) counts: Counts,
     pub(super) retries: Retries,
+    pub(super) keeper: Keeper,
     reporter: Option<Reporter>,
     /// Since when no task has ended.
     quiet_since: Moment,
@@ -63,6 +66,10 @@ pub(crate) struct Setup<'p> {
     pub(crate) options: &'p Options,
     /// Whether the call goes on after a task has failed.
     pub(crate) keep_going: bool,
+    /// Where tasks are started in another order than the list's.
+    pub(crate) order: Option<&'p Order>,
+    /// The names of the tasks' types: of the argument and of the result.
+    pub(crate) types: [&'static str; 2],
 }
 
 /// Runs a call to its end, or to the first failure: then what runs is stopped, or, where the pool
@@ -73,30 +80,36 @@ pub(super) fn run_to_end(
     taken: &mut dyn Take,
 ) -> Result<CallEnd, Error> {
     let mut all = All::default();
-    let ended = Engine::new(setup).run(tasks, &mut all);
+    let ended = Engine::new(setup)?.run(tasks, &mut all);
     all.give_to(taken);
     ended
 }
 
 impl<'p> Engine<'p> {
-    pub(super) fn new(setup: Setup<'p>) -> Self {
-        let Setup { workers, backend, nesting, options, keep_going } = setup;
+    /// # Errors
+    /// Where the file of results cannot be used.
+    pub(super) fn new(setup: Setup<'p>) -> Result<Self, Error> {
+        let Setup { workers, backend, nesting, options, keep_going, order, types } = setup;
+        let order = order.cloned().unwrap_or_default();
+        let resume = options.resume.as_ref().map(|from| Resume::open(from, types)).transpose()?;
         let stopwatch = Stopwatch::start();
         let (sender, events) = mpsc::channel();
         let _watch = options.cancel_token.as_ref().map(|token| {
             let sender = sender.clone();
             token.watch(Box::new(move || drop(sender.send(Event::Cancelled))))
         });
+        let keeper = Keeper::new(options.retries > 0, resume, order.clone());
         let shared = Arc::new(CallShared {
             cancelled: AtomicBool::new(false),
             pid: std::process::id(),
             rules: Rules { keep_going: keep_going || options.retries > 0, nesting },
             task_timeout: options.task_timeout,
+            order,
         });
         // A process that is stopped because a task is late takes what travels with it along.
         let alone = options.task_timeout.is_some() && !workers.shares_memory();
         let fixed = if alone { Some(1) } else { options.batch_size };
-        Engine {
+        Ok(Engine {
             batch_size: BatchSize::new(workers, fixed),
             counts: Counts::default(),
             reporter: Reporter::new(
@@ -110,6 +123,7 @@ impl<'p> Engine<'p> {
             is_over: false,
             last: None,
             retries: Retries::new(options.retries),
+            keeper,
             workers,
             options,
             shared,
@@ -117,7 +131,7 @@ impl<'p> Engine<'p> {
             events,
             stopwatch,
             _watch,
-        }
+        })
     }
 
     fn run(mut self, tasks: &mut dyn Tasks, all: &mut All) -> Result<CallEnd, Error> {
@@ -149,9 +163,15 @@ impl<'p> Engine<'p> {
             return Err(error);
         }
         let measured = std::mem::take(&mut all.measured);
-        let records = TaskRecords::new(self.stopwatch.origin(), measured).map_err(Error::lost)?;
+        let records = TaskRecords::new(self.stopwatch.origin(), measured)
+            .map_err(|place| Error::lost(self.index(place)))?;
         let mut timing = self.stopwatch.stop();
         records.add_to(&mut timing);
+        let order = &self.shared.order;
+        let records = match order.is_lists_own() {
+            true => records,
+            false => records.with_indices(|place| order.index(place)),
+        };
         Ok(CallEnd { timing, records, n_workers: self.workers.n_workers() })
     }
 
@@ -202,6 +222,9 @@ impl<'p> Engine<'p> {
             };
             self.counts.under_way -= range.len();
             self.take_in_batch(range, ended, tasks, collect);
+            if let Some(error) = self.keeper.resume.as_mut().and_then(Resume::take_error) {
+                return Err(error);
+            }
             if let Some(reporter) = &mut self.reporter {
                 reporter.report(&self.counts, &self.stopwatch);
             }
@@ -234,31 +257,40 @@ impl<'p> Engine<'p> {
             // These have their room already, and results that wait behind them may have taken the
             // rest.
             if let Some(index) = self.retries.next() {
-                if let Some(task) = self.retries.keeper.kept(index) {
+                if let Some(task) = self.keeper.kept(index) {
                     shared::with_attachments(task.attachments(), || tasks.pull_kept(task))?;
                     self.submit(tasks, index..index + 1)?;
                     self.counts.under_way += 1;
                 }
                 continue;
             }
+            if let Some(aside) = self.keeper.take_aside() {
+                let first = self.counts.sent_tasks;
+                let completion = self.completion(first..first + 1);
+                match aside {
+                    Aside::Refused(error) => completion.failed(error),
+                    Aside::Resumed(result) => completion.resumed(result),
+                }
+                self.count_sent(1);
+                self.counts.all_sent = tasks.is_at_end();
+                continue;
+            }
             let most = self.options.pre_dispatch;
-            let most = most.unwrap_or(self.workers.look_ahead() * self.batch_size.size);
+            let most = most.unwrap_or_else(|| self.batch_size.ahead(self.workers));
             let room = most.saturating_sub(self.counts.under_way + held);
             if room == 0 || self.counts.all_sent {
                 break;
             }
             let first = self.counts.sent_tasks;
             let size = self.batch_size.next(tasks.remaining());
-            pull(tasks, size.min(room), first, &mut self.retries.keeper)?;
+            pull(tasks, size.min(room), first, &mut self.keeper)?;
+            self.keeper.take_result(|| tasks.take_read());
             let sent = tasks.pulled();
             if sent > 0 {
                 self.submit(tasks, first..first + sent)?;
                 self.count_sent(sent);
-            } else if let Some(error) = self.retries.keeper.take_refusal() {
-                self.completion(first..first + 1).failed(error);
-                self.count_sent(1);
             }
-            self.counts.all_sent = tasks.is_at_end() && !self.retries.keeper.has_refused();
+            self.counts.all_sent = tasks.is_at_end() && !self.keeper.has_aside();
         }
         Ok(())
     }
@@ -277,6 +309,11 @@ impl<'p> Engine<'p> {
 
     fn completion(&self, tasks: Range<usize>) -> Completion {
         Completion::new(tasks, self.sender.clone(), Arc::clone(&self.shared))
+    }
+
+    /// The list's index of the task at this place.
+    pub(super) fn index(&self, place: usize) -> usize {
+        self.shared.order.index(place)
     }
 
     /// Whether the workers are those of this process: the caller's code, which runs where tasks are

@@ -9,6 +9,7 @@ use super::collect::Collect;
 use super::engine::Engine;
 use super::tasks::Tasks;
 use crate::batch::{BatchEnd, Death, Failure, Finished, Outcomes, Reply, ResultReader};
+use crate::codec::{Sink, written_by};
 use crate::error::Error;
 use crate::measure::{Segment, TaskTimes, used_in_other_processes, used_in_other_threads};
 use crate::shared;
@@ -35,10 +36,15 @@ impl Engine<'_> {
                 let read = read(tasks, &ended, reply);
                 (ended, read, running)
             }
+            Ok(BatchEnd::Resumed(result)) => {
+                self.counts.resumed += 1;
+                collect.batch(result);
+                return self.take_in_successes(Segment::resumed(range.start), collect);
+            }
             Err(error) => (range, Err(error), None),
         };
         match ended {
-            Ok(finished) => self.take_in(ended_tasks, finished, collect),
+            Ok(finished) => self.take_in(ended_tasks, finished, tasks, collect),
             Err(error) => self.take_in_failure(ended_tasks, error, collect),
         }
         if let Some((task, error)) = running {
@@ -47,7 +53,14 @@ impl Engine<'_> {
     }
 
     /// Passes on the outcomes of a batch, but for those that are tried again.
-    fn take_in(&mut self, range: Range<usize>, finished: Finished, collect: &mut dyn Collect) {
+    fn take_in(
+        &mut self,
+        range: Range<usize>,
+        finished: Finished,
+        tasks: &dyn Tasks,
+        collect: &mut dyn Collect,
+    ) {
+        self.save(range.start, &finished, tasks);
         let Finished { outcomes, results, pid, thread, thread_id } = finished;
         self.batch_size.learn(&outcomes.times);
         if self.shared.rules.nesting.is_inside_of_a_task() {
@@ -55,8 +68,13 @@ impl Engine<'_> {
         }
         collect.batch(results);
         let Outcomes { times, failures } = outcomes;
-        let batch =
-            Segment { first: range.start, pid, thread: thread.clone(), times: times.into() };
+        let batch = Segment {
+            first: range.start,
+            pid,
+            thread: thread.clone(),
+            times: times.into(),
+            resumed: false,
+        };
         // Most batches have no failure, and may have many tasks.
         if failures.is_empty() && self.options.task_timeout.is_none() {
             return self.take_in_successes(batch, collect);
@@ -65,7 +83,8 @@ impl Engine<'_> {
         // Behind the last failure.
         let mut next = 0;
         for (place, times) in batch.times.iter().enumerate() {
-            let index = range.start + place;
+            let task = range.start + place;
+            let index = self.index(task);
             let failure = failures.next_if(|(failed, _)| *failed == place);
             let (error, has_result) = match failure.map(|(_, failure)| failure) {
                 None => match self.too_late(index, times.wall()) {
@@ -73,7 +92,7 @@ impl Engine<'_> {
                     Some(error) => (Some(error), true),
                 },
                 Some(Failure::Returned) => (Some(Error::returned(index)), true),
-                Some(Failure::Panicked(_)) if self.tries_again(index) => (None, false),
+                Some(Failure::Panicked(_)) if self.tries_again(task) => (None, false),
                 Some(Failure::Panicked(message)) => {
                     (Some(Error::panic(index, &thread, pid, &message)), false)
                 }
@@ -86,8 +105,8 @@ impl Engine<'_> {
             self.take_in_successes(batch.part(next..place), collect);
             next = place + 1;
             if let Some(error) = error {
-                self.settle(index..index + 1);
-                collect.failed(index, error, has_result);
+                self.settle(task..task + 1);
+                collect.failed(task, error, has_result);
             }
         }
         self.take_in_successes(batch.part(next..batch.times.len()), collect);
@@ -98,6 +117,34 @@ impl Engine<'_> {
             self.settle(measured.tasks());
             collect.succeeded(measured);
         }
+    }
+
+    /// Brings the results of those that have succeeded into the file of results, before anybody is told of
+    /// them.
+    fn save(&mut self, first: usize, finished: &Finished, tasks: &dyn Tasks) {
+        let Some(resume) = &mut self.keeper.resume else { return };
+        let Outcomes { times, failures } = &finished.outcomes;
+        let mut failures = failures.iter().peekable();
+        // The place of the next result in the batch.
+        let mut next = 0;
+        for (place, times) in times.iter().enumerate() {
+            let has_result = match failures.next_if(|(failed, _)| *failed == place) {
+                None => {
+                    let is_late = self.options.task_timeout.is_some_and(|most| times.wall() > most);
+                    if !is_late {
+                        let write = &mut |sink: &mut Sink<'_>| {
+                            tasks.write_result(&finished.results, next, sink)
+                        };
+                        let task = first + place;
+                        resume.add((task, self.shared.order.index(task)), written_by(write));
+                    }
+                    true
+                }
+                Some((_, failure)) => matches!(failure, Failure::Returned),
+            };
+            next += usize::from(has_result);
+        }
+        resume.write();
     }
 
     /// The error of a task that took longer than it may. A worker that could be stopped has been; of a
@@ -117,28 +164,28 @@ impl Engine<'_> {
         } else if !(is_retried && self.tries_again(range.start)) {
             // None may be missing where each has its own outcome.
             let is_death = error.is_worker_death();
-            let other = |index| match is_death {
-                true => Error::died_with(index, &error.to_string()),
-                false => Error::lost(index),
+            let other = |task| match is_death {
+                true => Error::died_with(self.index(task), &error.to_string()),
+                false => Error::lost(self.index(task)),
             };
-            let others: Vec<_> = range.clone().skip(1).map(|index| (index, other(index))).collect();
-            for (index, error) in iter::once((range.start, error)).chain(others) {
-                self.settle(index..index + 1);
-                collect.failed(index, error, false);
+            let others: Vec<_> = range.clone().skip(1).map(|task| (task, other(task))).collect();
+            for (task, error) in iter::once((range.start, error)).chain(others) {
+                self.settle(task..task + 1);
+                collect.failed(task, error, false);
             }
         }
     }
 
     /// Counts a failure, and plans another attempt if the task has one left.
-    fn tries_again(&mut self, index: usize) -> bool {
-        !self.is_stopped() && self.retries.try_again(index)
+    fn tries_again(&mut self, task: usize) -> bool {
+        !self.is_stopped() && self.retries.try_again(task)
     }
 
     /// Tasks have ended for good.
     fn settle(&mut self, tasks: Range<usize>) {
         self.counts.done += tasks.len();
-        if self.retries.keeper.is_needed() {
-            tasks.for_each(|index| self.retries.keeper.forget(index));
+        if self.keeper.is_needed() {
+            tasks.for_each(|task| self.keeper.forget(task));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cancel::CancelToken;
 use super::progress::OnProgress;
+use super::resume::ResumeFrom;
 use crate::error::Error;
 
 /// The options of [`Parallel`](crate::Parallel), each as its method explains it.
@@ -19,6 +20,7 @@ pub(crate) struct Options {
     pub(crate) cancel_token: Option<CancelToken>,
     pub(crate) verbose: u32,
     pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) resume: Option<ResumeFrom>,
 }
 
 impl Options {
@@ -58,6 +60,9 @@ impl fmt::Display for Options {
         }
         for (name, limit) in self.limits() {
             limit.map_or(Ok(()), |limit| write!(f, ", {name}={limit:?}"))?;
+        }
+        if let Some(ResumeFrom { path, .. }) = &self.resume {
+            write!(f, ", resume={}", path.display())?;
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ use crate::notebook::facts::is_evcxr;
 pub struct Progress {
     /// Tasks that have ended.
     pub done: usize,
+    /// Those of them whose results were in the file of [`Parallel::resume`](crate::Parallel::resume).
+    pub resumed: usize,
     /// Tasks that run now: those on their way, at most one for each worker.
     pub running: usize,
     /// Tasks in all, where the list says how long it is, or is at its end.
@@ -21,7 +23,7 @@ pub struct Progress {
     /// Since the call began.
     pub elapsed: Duration,
     /// How long the rest will take if it takes as long as what is done did, each task alike; none
-    /// before the first task has ended, or where there is no total.
+    /// before the first task has run, or where there is no total.
     pub remaining: Option<Duration>,
 }
 
@@ -32,6 +34,8 @@ pub(crate) type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) done: usize,
+    /// Those of them that an earlier call has run.
+    pub(super) resumed: usize,
     pub(super) under_way: usize,
     pub(super) sent_tasks: usize,
     pub(super) sent_batches: usize,
@@ -94,12 +98,13 @@ impl Reporter {
             let total = counts.all_sent.then_some(counts.sent_tasks).or(said);
             tell(&Progress {
                 done: counts.done,
+                resumed: counts.resumed,
                 running: counts.under_way.min(self.n_workers),
                 total,
                 elapsed,
                 remaining: total
-                    .filter(|_| counts.done > 0)
-                    .map(|total| rest(elapsed, counts.done, total)),
+                    .filter(|_| counts.done > counts.resumed)
+                    .map(|total| rest(elapsed, counts, total)),
             });
         }
         let Some(line) = line(counts, self.verbose as usize, self.pre_dispatch, elapsed) else {
@@ -152,14 +157,16 @@ fn line(counts: &Counts, verbose: usize, pre_dispatch: usize, elapsed: Duration)
     if done + 1 == sent || cursor % frequency != 0 {
         return None;
     }
-    let remaining = short_format_time(rest(elapsed, done, sent));
+    let remaining = short_format_time(rest(elapsed, counts, sent));
     Some(format!(
         "Done {done:width$} out of {sent:width$} | elapsed: {time} remaining: {remaining}"
     ))
 }
 
-fn rest(elapsed: Duration, done: usize, total: usize) -> Duration {
-    elapsed.mul_f64(total.saturating_sub(done) as f64 / done.max(1) as f64)
+/// Tasks whose results were there took no time.
+fn rest(elapsed: Duration, counts: &Counts, total: usize) -> Duration {
+    let ran = counts.done - counts.resumed;
+    elapsed.mul_f64(total.saturating_sub(counts.done) as f64 / ran.max(1) as f64)
 }
 
 /// Lines get rarer as batches get many: joblib/parallel.py, `_verbosity_filter`.
@@ -185,7 +192,8 @@ mod tests {
     use super::*;
 
     fn counts(done: usize, all_sent: bool, length: Option<usize>) -> Counts {
-        Counts { done, under_way: 100 - done, sent_tasks: 100, sent_batches: 0, all_sent, length }
+        let (under_way, sent_tasks) = (100 - done, 100);
+        Counts { done, under_way, sent_tasks, all_sent, length, ..Counts::default() }
     }
 
     // The expected lines are those of joblib 1.6.0.

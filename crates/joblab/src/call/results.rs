@@ -7,7 +7,7 @@ use std::vec;
 use super::collect::{OutcomeQueue, Take};
 use super::engine::{CallEnd, Engine, Setup, run_to_end};
 use super::tasks::Tasks;
-use crate::batch::Results;
+use crate::batch::{Order, Results};
 use crate::error::Error;
 use crate::measure::Run;
 
@@ -73,6 +73,33 @@ fn run_of<R>(results: Vec<R>, ended: CallEnd) -> Run<R> {
     Run::new(results, timing, tasks, n_workers)
 }
 
+/// Does the same where tasks are started in another order than the list's, in which results are given.
+pub(crate) fn run_in_order<R: Send + 'static>(
+    setup: Setup<'_>,
+    tasks: &mut dyn Tasks,
+    order: &Order,
+) -> Result<Run<R>, Error> {
+    let setup = Setup { order: Some(order), ..setup };
+    let mut taken = Taken::new();
+    let ended = run_to_end(setup, tasks, &mut taken);
+    let mut results: Vec<Option<R>> = Vec::new();
+    for (place, result) in taken.finished() {
+        let index = order.index(place);
+        if results.len() <= index {
+            results.resize_with(index + 1, || None);
+        }
+        results[index] = Some(result);
+    }
+    match ended {
+        Ok(ended) => Ok(run_of(results.into_iter().flatten().collect(), ended)),
+        Err(error) => {
+            let finished = results.into_iter().enumerate();
+            let finished = finished.filter_map(|(index, result)| Some((index, result?)));
+            Err(error.with_finished(finished.collect::<Vec<_>>()))
+        }
+    }
+}
+
 /// Does the same where an `Err` that a task returns is its failure.
 pub(crate) fn try_run<T, E>(setup: Setup<'_>, tasks: &mut dyn Tasks) -> Result<Run<T>, Error>
 where
@@ -110,9 +137,10 @@ pub(crate) struct Unordered<'p, T, R> {
 }
 
 impl<'p, T, R> Unordered<'p, T, R> {
-    pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Self {
-        let engine = Engine::new(setup);
-        Unordered { engine, tasks, queue: OutcomeQueue::unordered(), taken: Taken::new() }
+    pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Result<Self, Error> {
+        let engine = Engine::new(setup)?;
+        let queue = OutcomeQueue::unordered();
+        Ok(Unordered { engine, tasks, queue, taken: Taken::new() })
     }
 }
 
@@ -137,9 +165,10 @@ pub(crate) struct Ordered<'p, T, R> {
 }
 
 impl<'p, T, R> Ordered<'p, T, R> {
-    pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Self {
-        let engine = Engine::new(setup);
-        Ordered { engine, tasks, queue: OutcomeQueue::ordered(), taken: Taken::new() }
+    pub(crate) fn new(setup: Setup<'p>, tasks: T) -> Result<Self, Error> {
+        let engine = Engine::new(setup)?;
+        let queue = OutcomeQueue::ordered();
+        Ok(Ordered { engine, tasks, queue, taken: Taken::new() })
     }
 }
 

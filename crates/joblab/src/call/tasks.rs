@@ -3,9 +3,9 @@
 
 use std::vec;
 
-use super::retries::{Keeper, KeptTask};
+use super::keeper::{Keeper, KeptTask};
 use crate::batch::{self, Batch, Completion, Function, Portable, ResultReader, Results, Work};
-use crate::codec::{self, Form};
+use crate::codec::{self, Form, Sink};
 use crate::error::Error;
 use crate::pool::{Job, Spawn, Workers};
 use crate::task::Data;
@@ -38,6 +38,11 @@ pub(crate) trait Tasks {
     /// Where the task's argument cannot be read.
     fn pull_kept(&mut self, task: &KeptTask) -> Result<(), Error> {
         Err(Error::lost(task.index))
+    }
+
+    /// Writes one of a batch's results, the error says why that cannot be done.
+    fn write_result(&self, _: &Results, _: usize, _: &mut Sink<'_>) -> Result<(), String> {
+        Ok(())
     }
 
     /// Reads the results that a worker in another process has written.
@@ -97,7 +102,7 @@ where
         next
     }
 
-    /// Writes a task down, since it may be needed again. False where that cannot be done.
+    /// Has a task written down, since it may be needed again. False where it is not to be handed out.
     fn keep(&mut self, function: &F, argument: &A, keeper: &mut Keeper) -> bool {
         let mut place = 0;
         while place < self.functions.len() && self.functions[place].address() != function.address()
@@ -107,7 +112,14 @@ where
         if place == self.functions.len() {
             self.functions.push(function.clone());
         }
-        keeper.keep(place, &mut |sink| Form::new().write(argument, sink))
+        let results = &mut self.results;
+        keeper.keep(place, &mut |sink| Form::new().write(argument, sink), &mut |bytes| {
+            match Form::new().read(bytes) {
+                Ok(result) => results.push(result),
+                Err(_) => return false,
+            }
+            true
+        })
     }
 
     fn batch(function: F, arguments: Vec<A>) -> Box<dyn Portable> {
@@ -168,6 +180,18 @@ where
         self.arguments.push(argument);
         self.function = Some(self.functions[task.function()].clone());
         Ok(())
+    }
+
+    fn write_result(
+        &self,
+        results: &Results,
+        place: usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        match results.downcast_ref::<vec::IntoIter<R>>() {
+            Some(results) => Form::new().write(&results.as_slice()[place], sink),
+            None => Err(String::new()),
+        }
     }
 
     fn read(&mut self, reader: &mut ResultReader<'_>) {

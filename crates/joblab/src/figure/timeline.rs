@@ -118,7 +118,7 @@ impl Timeline {
         fn worker(task: &TaskRecord) -> (usize, &str, u32) {
             (task.thread.len(), &task.thread, task.pid)
         }
-        let mut tasks: Vec<_> = run.tasks.iter().collect();
+        let mut tasks: Vec<_> = run.tasks.iter().filter(|task| !task.resumed).collect();
         tasks.sort_unstable_by(|a, b| worker(a).cmp(&worker(b)).then(a.start.cmp(&b.start)));
         let lanes = tasks.chunk_by(|a, b| worker(a) == worker(b));
         let mut lanes: Vec<_> = lanes.map(Lane::new).collect();

@@ -27,6 +27,12 @@ impl TaskTimes {
     /// How many bytes it travels as.
     pub(crate) const BYTES: usize = 8 * Self::NUMBERS;
 
+    /// Of a task that did not run, now.
+    pub(crate) fn of_nothing() -> Self {
+        let start = Moment::now();
+        TaskTimes { start, wall: 0, cpu: 0, runnable: 0, lock_wait: 0, carried: 0 }
+    }
+
     pub(crate) fn start(&self) -> Moment {
         self.start
     }

@@ -38,6 +38,10 @@ pub struct TaskRecord {
     /// For how long the task waited for the lock of [`with_gil`](crate::with_gil). It was blocked for most
     /// of that time, and runnable when the lock had become its own and no CPU was free.
     pub lock_wait: Duration,
+    /// Whether the task was not run, since an earlier call had left its result in the file of
+    /// [`Parallel::resume`](crate::Parallel::resume): then all times are zero but that of its start, which is
+    /// when the result was read.
+    pub resumed: bool,
 }
 
 impl TaskRecord {
@@ -53,6 +57,7 @@ impl TaskRecord {
             cpu: Duration::ZERO,
             runnable: None,
             lock_wait: Duration::ZERO,
+            resumed: false,
         }
     }
 

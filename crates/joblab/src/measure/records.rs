@@ -10,6 +10,7 @@ use super::laps::{Sums, TaskTimes};
 use super::moment::Moment;
 use super::record::TaskRecord;
 use super::timing::Timing;
+use crate::os::thread_name;
 
 /// The records of a call's tasks, in the order of the tasks: a slice of [`TaskRecord`], made when it is
 /// first looked at. Until then a task takes half of that memory, and what a batch's tasks share stands
@@ -39,6 +40,8 @@ pub(crate) struct Segment {
     pub(crate) pid: u32,
     pub(crate) thread: Arc<str>,
     pub(crate) times: Times,
+    /// Whether an earlier call has run them.
+    pub(crate) resumed: bool,
 }
 
 /// The times of one task, which may be one of a million, or of several.
@@ -66,6 +69,17 @@ impl Deref for Times {
 }
 
 impl Segment {
+    /// A task whose result an earlier call has left in a file.
+    pub(crate) fn resumed(task: usize) -> Self {
+        Segment {
+            first: task,
+            pid: std::process::id(),
+            thread: thread_name().into(),
+            times: Times::One(TaskTimes::of_nothing()),
+            resumed: true,
+        }
+    }
+
     /// The places of the tasks in the list.
     pub(crate) fn tasks(&self) -> Range<usize> {
         self.first..self.first + self.times.len()
@@ -78,6 +92,7 @@ impl Segment {
             pid: self.pid,
             thread: Arc::clone(&self.thread),
             times: self.times[places].to_vec().into(),
+            resumed: self.resumed,
         }
     }
 
@@ -92,6 +107,7 @@ impl Segment {
             cpu: times.cpu(),
             runnable: times.runnable(),
             lock_wait: times.lock_wait(),
+            resumed: self.resumed,
         })
     }
 }
@@ -111,9 +127,29 @@ impl TaskRecords {
         Ok(TaskRecords { origin, segments, all: OnceLock::new() })
     }
 
+    /// The records of tasks that were started in another order than the list's: `index` tells which task
+    /// of the list was started at a place.
+    pub(crate) fn with_indices(&self, index: impl Fn(usize) -> usize) -> Self {
+        let mut records: Vec<TaskRecord> = self.to_vec();
+        records.iter_mut().for_each(|record| record.index = index(record.index));
+        records.sort_unstable_by_key(|record| record.index);
+        records.into()
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.segments.last().map_or_else(|| self.len(), |last| last.tasks().end)
+    }
+
+    /// How many of them an earlier call has run.
+    pub(crate) fn resumed(&self) -> usize {
+        match self.all.get() {
+            Some(all) => all.iter().filter(|task| task.resumed).count(),
+            None => {
+                let resumed = self.segments.iter().filter(|segment| segment.resumed);
+                resumed.map(|segment| segment.times.len()).sum()
+            }
+        }
     }
 
     /// Bytes of all arguments and results that were carried.

@@ -58,7 +58,8 @@ fn replay(run: &Summary<'_>, n_workers: usize, longest_first: bool) -> Result<Ru
              they would wait for another time; run them there"
         )));
     }
-    let tasks = run.tasks.iter().map(|task| Some((task, task.wall.checked_sub(task.runnable?)?)));
+    let tasks = run.tasks.iter().filter(|task| !task.resumed);
+    let tasks = tasks.map(|task| Some((task, task.wall.checked_sub(task.runnable?)?)));
     let Some(mut tasks) = tasks.collect::<Option<Vec<_>>>() else {
         return Err(Error::replay(
             "the system does not tell for how long its tasks waited for a CPU; Linux does",

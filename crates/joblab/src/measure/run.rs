@@ -47,6 +47,12 @@ impl<R> Run<R> {
         Run { results, timing, tasks: tasks.into(), n_workers, computed_from: None }
     }
 
+    /// How many of the tasks were not run, since their results were in the file of
+    /// [`Parallel::resume`](crate::Parallel::resume).
+    pub fn resumed(&self) -> usize {
+        self.tasks.resumed()
+    }
+
     /// An estimate of the speedup without a run on one worker: CPU time of the tasks / wall time.
     ///
     /// One worker alone is taken to need as much CPU time, though tasks often run slower beside

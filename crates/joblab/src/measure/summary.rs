@@ -29,6 +29,10 @@ impl Summary<'_> {
         rows.push(("estimated speedup", number(self.speedup())));
         let percent = format!("{:.0} %", 100.0 * efficiency);
         rows.push(("estimated efficiency", percent));
+        if self.tasks.resumed() > 0 {
+            let resumed = format!("{} of {}", self.tasks.resumed(), self.tasks.count());
+            rows.insert(1, ("of them resumed", resumed));
+        }
         if let Some(workers) = self.computed_from {
             rows.insert(2, ("computed from", format!("{workers} workers")));
         }

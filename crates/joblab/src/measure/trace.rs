@@ -35,7 +35,8 @@ impl<R> Run<R> {
 impl Serialize for Trace<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut lanes: Vec<(u32, &str)> = Vec::new();
-        for task in self.tasks {
+        let tasks = || self.tasks.iter().filter(|task| !task.resumed);
+        for task in tasks() {
             let lane = (task.pid, &*task.thread);
             // A call has few workers, and tasks that follow each other often have the same.
             if !lanes.contains(&lane) {
@@ -44,8 +45,8 @@ impl Serialize for Trace<'_> {
         }
         let number = |lane| lanes.iter().position(|other| *other == lane).unwrap_or_default();
         let names = lanes.iter().enumerate().map(|(lane, worker)| Event::Name { lane, worker });
-        let tasks = self.tasks.iter();
-        let tasks = tasks.map(|task| Event::Task { lane: number((task.pid, &task.thread)), task });
+        let tasks =
+            tasks().map(|task| Event::Task { lane: number((task.pid, &task.thread)), task });
         let mut trace = serializer.serialize_map(Some(2))?;
         trace.serialize_entry("displayTimeUnit", "ms")?;
         trace.serialize_entry("traceEvents", &names.chain(tasks).collect::<Vec<_>>())?;

@@ -4,7 +4,9 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::convert::Infallible;
 use std::ffi::{CStr, c_void};
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -71,6 +73,26 @@ pub(crate) fn monotonic_nanoseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
+
+/// Opens a file which nobody else has open until it is closed. The error's kind is `ResourceBusy` where
+/// somebody has.
+pub(crate) fn open_alone(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+        /// `ERROR_SHARING_VIOLATION` of CreateFileW.
+        const SHARING_VIOLATION: i32 = 32;
+        options.share_mode(0).open(path).map_err(|error| match error.raw_os_error() {
+            Some(SHARING_VIOLATION) => io::ErrorKind::ResourceBusy.into(),
+            _ => error,
+        })
+    }
+    #[cfg(not(windows))]
+    options.open(path)
+}
+
+/// Closing the file does it.
+pub(crate) fn let_others_open(_: &File) {}
 
 pub(crate) fn cpu_of_children() -> Duration {
     Duration::ZERO

@@ -2,9 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsStr, c_void};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
@@ -63,6 +65,26 @@ fn poll(list: &mut [libc::pollfd], milliseconds: libc::c_int) -> io::Result<libc
             return Err(error);
         }
     }
+}
+
+/// Opens a file which nobody else opens in this way until it is closed. The error's kind is `ResourceBusy`
+/// where somebody has.
+pub(crate) fn open_alone(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.open(path)?;
+    // SAFETY: the file is open.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(file);
+    }
+    let error = io::Error::last_os_error();
+    let is_locked = error.kind() == ErrorKind::WouldBlock;
+    Err(if is_locked { ErrorKind::ResourceBusy.into() } else { error })
+}
+
+/// Lets others open a file that is about to be closed. Its closing is not enough, since a process that is
+/// being started elsewhere in this program has the file too, for a moment (flock(2)).
+pub(crate) fn let_others_open(file: &File) {
+    // SAFETY: the file is open.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
 
 /// What is waited for where [`parent_watch`](half::parent_watch) tells of the parent's end.

@@ -34,6 +34,8 @@ mod progress;
 mod rayon_in_tasks;
 mod replay;
 #[cfg(target_os = "linux")]
+mod resume;
+#[cfg(target_os = "linux")]
 mod scarcity;
 mod sharedmem;
 #[cfg(target_os = "linux")]

@@ -250,7 +250,7 @@ fn answer(shared: &Shared, message: Vec<u8>) {
         return completion.failed(error);
     }
     if reply.has_shared_memory() {
-        let error = Error::result(completion.tasks().start, SHARED);
+        let error = Error::result(completion.first(), SHARED);
         return completion.failed(error);
     }
     let (pid, clock_ahead) = (reply.pid, reply.clock_ahead);
@@ -262,19 +262,20 @@ fn answer(shared: &Shared, message: Vec<u8>) {
 
 fn failure(completion: &Completion, reply: &DaskReply<'_>) -> Error {
     let DaskReply { verdict, pid, .. } = *reply;
-    let tasks = completion.tasks();
+    let first = completion.first();
+    let died = |worker: &str, how: &str| Error::died(&completion.indices(), worker, how);
     let [name, words] = [reply.name, reply.rest].map(String::from_utf8_lossy);
     match verdict {
-        Verdict::NoFunction => Error::function(tasks.start, words),
+        Verdict::NoFunction => Error::function(first, words),
         Verdict::Died => {
             let how = exit::describe(ExitStatus::from_raw(reply.status()));
-            Error::died(&tasks, &format!("process {pid} of Dask worker {name}"), &how)
+            died(&format!("process {pid} of Dask worker {name}"), &how)
         }
-        Verdict::Killed => Error::died(&tasks, &format!("Dask worker {words}"), "died"),
+        Verdict::Killed => died(&format!("Dask worker {words}"), "died"),
         Verdict::Late => {
             let end = format!("its process {pid} on Dask worker {name} was stopped");
-            Error::task_timeout(tasks.start, completion.task_timeout().unwrap_or_default(), &end)
+            Error::task_timeout(first, completion.task_timeout().unwrap_or_default(), &end)
         }
-        Verdict::Done | Verdict::Lost => Error::dask_task(tasks.start, &words),
+        Verdict::Done | Verdict::Lost => Error::dask_task(first, &words),
     }
 }

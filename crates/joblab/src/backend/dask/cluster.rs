@@ -84,7 +84,7 @@ impl Pool for Cluster {
         };
         let mut all = of_state.iter().chain(&batch.attachments);
         if all.any(|attached| !attached.written.is_empty()) {
-            return Err(Error::argument(batch.completion.tasks().start, SHARED));
+            return Err(Error::argument(batch.completion.first(), SHARED));
         }
         let limit = batch.completion.task_timeout();
         let mut writer = lock(&self.shared.writer);

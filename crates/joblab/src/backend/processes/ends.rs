@@ -1,10 +1,8 @@
 //! What becomes of the batches of a worker process that has ended.
 
-use std::ops::Range;
-
 use super::worker_handle::{Why, WorkerHandle};
 use crate::backend::remote::packing::PackedBatch;
-use crate::batch::{self, Death, RemoteWorker, Reply, WorkerProgress};
+use crate::batch::{self, Completion, Death, RemoteWorker, Reply, WorkerProgress};
 use crate::error::Error;
 
 /// How often a batch is given to another worker, where its own died before it began.
@@ -26,16 +24,16 @@ impl End {
     }
 }
 
-fn died(tasks: &Range<usize>, pid: u32, how: &str) -> Error {
+fn died(tasks: &[usize], pid: u32, how: &str) -> Error {
     Error::died(tasks, &format!("worker process {pid}"), how)
 }
 
-pub(super) fn stopped(tasks: &Range<usize>, pid: u32, why: Why) -> Error {
+pub(super) fn stopped(batch: &Completion, pid: u32, why: Why) -> Error {
     match why {
-        Why::Unwanted => died(tasks, pid, "was stopped"),
+        Why::Unwanted => died(&batch.indices(), pid, "was stopped"),
         Why::Late(limit) => {
             let end = format!("its worker process {pid} was stopped, and is replaced");
-            Error::task_timeout(tasks.start, limit, &end)
+            Error::task_timeout(batch.first(), limit, &end)
         }
     }
 }
@@ -47,8 +45,8 @@ pub(super) fn after_death(
     worker: &WorkerHandle,
     how: &str,
 ) -> Option<PackedBatch> {
-    let (tasks, pid) = (batch.completion.tasks(), worker.pid());
-    let one = |place: usize| tasks.start + place..tasks.start + place + 1;
+    let (tasks, pid) = (batch.completion.indices(), worker.pid());
+    let one = |place: usize| &tasks[place..place + 1];
     match worker.progress() {
         // What follows in parts is not kept. And where the mere arrival of a batch ends workers, there
         // has to be an end of that.
@@ -65,14 +63,14 @@ pub(super) fn after_death(
         }
         // The call is over with the first failure.
         WorkerProgress::Begun(begun) => {
-            let error = died(&one(begun.clamp(1, tasks.len()) - 1), pid, how);
+            let error = died(one(begun.clamp(1, tasks.len()) - 1), pid, how);
             worker.after_output(|| batch.into_completion().failed(error));
             None
         }
         WorkerProgress::Noted { begun, ended: noted } => {
             let rest = batch.split_off(begun);
             let ended = noted.len();
-            let error = (ended < begun).then(|| died(&one(ended), pid, how));
+            let error = (ended < begun).then(|| died(one(ended), pid, how));
             let reply = Reply {
                 worker: RemoteWorker::process(pid),
                 message: batch::message_of(&noted),

@@ -282,7 +282,7 @@ impl IoThread<'_> {
             End::Died(how) => after_death(batch, &worker, how),
             End::Stopped(why) => {
                 // Time is up, whether or not anybody reads what it has printed.
-                let error = stopped(&batch.completion.tasks(), worker.pid(), *why);
+                let error = stopped(&batch.completion, worker.pid(), *why);
                 batch.into_completion().failed(error);
                 None
             }

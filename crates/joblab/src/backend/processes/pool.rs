@@ -63,7 +63,7 @@ impl Pool for Processes {
 
     fn submit(&self, job: Job) -> Result<(), Error> {
         let (batch, rest) = Packer::pack(&self.shared.packer, job, true)?;
-        let first = batch.completion.tasks().start;
+        let first = batch.completion.first();
         self.shared.send(|inbox| {
             if inbox.closing {
                 return Err(Error::lost(first));

@@ -123,7 +123,7 @@ impl WorkerHandle {
                 self.after_output(|| batch.into_completion().replied(reply));
             }
             Some(ReplyRead::NoFunction(reason)) => {
-                let first = batch.completion.tasks().start;
+                let first = batch.completion.first();
                 batch.into_completion().failed(Error::function(first, reason));
             }
             Some(ReplyRead::Done { .. }) | None => return Err(batch),

@@ -52,7 +52,7 @@ impl PackedBatch {
         frame.extend(rest);
         head.fill_in(&mut frame);
         framing::seal(&mut frame);
-        let first = self.completion.tasks().start + begun;
+        let first = self.completion.places().start + begun;
         Some(PackedBatch {
             frame: Arc::new(frame),
             needs_state: self.needs_state,
@@ -112,7 +112,7 @@ impl Packer {
             head.and_then(|()| state.map_or(Ok(()), |state| packer.pack_state(&state)))
         };
         if let Err(reason) = packed {
-            return Err(Error::function(completion.tasks().start, reason));
+            return Err(Error::function(completion.first(), reason));
         }
         framing::seal(&mut frame);
         let (rest, pieces) = parts
