@@ -21,7 +21,8 @@ pub(crate) enum Work {
     /// One task whose argument is that many bytes of numbers.
     Argument { n_jobs: usize, bytes: usize, shared: bool },
     /// 99 short tasks, and behind the first 60 of them a long one.
-    Skewed { workers: Workers, n_jobs: usize, short: u64, long: u64 },
+    /// Who can be told what an input costs is told if `costs`.
+    Skewed { workers: Workers, n_jobs: usize, short: u64, long: u64, costs: bool },
     /// A task that ends its worker process, until its caller has the error.
     Death { n_jobs: usize },
     /// What the processes of a warm pool take while they wait.
@@ -104,7 +105,7 @@ pub(crate) fn all(cpus: usize) -> Vec<Case> {
     let tutorial = |workers, n_jobs| Work::Tutorial { workers, n_jobs, tasks: 12, n: 1250 };
     let short = |workers, n_jobs| Work::Tutorial { workers, n_jobs, tasks: 24, n: 500 };
     let empty = |workers, tasks, batched| Work::Empty { workers, n_jobs: 2, tasks, batched };
-    let skewed = |workers| Work::Skewed { workers, n_jobs: 2, short: 200, long: 800 };
+    let skewed = |workers, costs| Work::Skewed { workers, n_jobs: 2, short: 200, long: 800, costs };
     let mut cases = vec![
         case("loop", "the loop, once, n = 1250", Work::Loop { n: 1250 }, who::C, &[])
             .at_most(Floor::Times(1.02)),
@@ -216,7 +217,13 @@ pub(crate) fn all(cpus: usize) -> Vec<Case> {
         [("threads", Threads, THREADS), ("processes", Processes, PROCESSES)]
     {
         let title = format!("99 short tasks and a long one, 2 {name}");
-        cases.push(case(&format!("skewed-{name}"), &title, skewed(workers), who::IDEAL, peers));
+        let work = skewed(workers, false);
+        cases.push(case(&format!("skewed-{name}"), &title, work, who::IDEAL, peers));
+        let title = format!("99 short tasks and a long one, 2 {name}, joblab told the costs");
+        cases.push(
+            case(&format!("costs-{name}"), &title, skewed(workers, true), who::IDEAL, peers)
+                .at_most(Floor::Times(1.05)),
+        );
     }
     for n_jobs in numbers_of_workers(cpus) {
         for (name, workers, peer) in [

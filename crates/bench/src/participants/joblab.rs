@@ -105,9 +105,14 @@ impl Participant for Joblab {
                 let task = |it: SharedSlice<f64>| touch(&it);
                 seconds_each(|| pool.map(task, [numbers.clone()]))?
             }
-            Work::Skewed { workers, n_jobs, short, long } => {
+            Work::Skewed { workers, n_jobs, short, long, costs } => {
                 let pool = self.pool(workers, n_jobs, true)?;
-                return Ok(Some(with_ideal(&pool.map(wait_loop_nogil, skewed(short, long))?)));
+                let inputs = skewed(short, long);
+                let run = match costs {
+                    true => pool.map_longest_first(wait_loop_nogil, inputs, |n| *n as f64),
+                    false => pool.map(wait_loop_nogil, inputs),
+                };
+                return Ok(Some(with_ideal(&run?)));
             }
             Work::Death { n_jobs } => {
                 let pool = self.pool(Workers::Processes, n_jobs, false)?;

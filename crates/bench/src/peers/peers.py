@@ -279,7 +279,7 @@ class Cases:
             pool.shared_call()
         return seconds_each(pool.shared_call)
 
-    def skewed(self, workers, n_jobs, short, long):
+    def skewed(self, workers, n_jobs, short, long, costs):
         pool = self.pool(n_jobs)
         inputs = [short] * 99
         inputs.insert(60, long)
