@@ -13,6 +13,8 @@ def main(options):
     ]
     try:
         if options.exercises:
+            if any(path.parent == options.folder.resolve() for path, _ in notebooks):
+                sys.exit(f"error: {options.folder} has the notebooks themselves: name another folder")
             from unsolved import write_unsolved
 
             write_unsolved(options.folder.resolve(), notebooks)

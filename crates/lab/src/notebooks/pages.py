@@ -86,12 +86,14 @@ def write_site(folder, pages):
 
 def texts_beside(pages):
     """The Markdown files to which notebooks lead, as pages of their own."""
+    taken = {INDEX, handout.FILE, *(page.file for page in pages)}
     texts = {}
     for page in pages:
         for cell in page.notebook.cells:
             for name in re.findall(r"\]\(([\w-]+\.md)[)#]", cell.source):
                 path = page.folder / name
-                if cell.cell_type == "markdown" and path.is_file():
+                is_free = f"{path.stem}.html" not in taken
+                if cell.cell_type == "markdown" and path.is_file() and is_free:
                     text = nbformat.v4.new_markdown_cell(path.read_text(encoding="utf-8"))
                     texts[path] = Page(path, nbformat.v4.new_notebook(cells=[text]))
     return list(texts.values())
