@@ -5,6 +5,7 @@ compile_error!("`cargo lab` needs Linux or macOS: on Windows, call it in WSL");
 
 mod bench;
 mod browser;
+mod export;
 mod imports;
 mod jupyterlab;
 mod kernel;
@@ -16,6 +17,7 @@ mod problem;
 mod program;
 mod python;
 mod say;
+mod site;
 mod test;
 mod workspace;
 
@@ -40,12 +42,18 @@ cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
           --twice               run every cell a second time on the same kernel
           --rerun               run cells again in other ways, interrupt one, look for what is left
           --timeout SECONDS     stop a cell that takes longer";
+const EXPORT: &str = "\
+cargo lab export [DIR]          write the stored notebooks as pages to read, slides, and a sheet of
+                                figures (default: target/notebooks); nothing runs
+          --exercises           write notebooks without solutions and outputs instead
+                                (default: target/exercises)";
 const TEST: &str = "\
 cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, llvm-lines
                                 (how much a cell compiles), mac (checked and linked for macOS,
                                 checked for Windows), tests, portable (those of the crate, where
-                                Linux does as macOS has to), costs, release, notebooks (run
-                                and rerun), browser (the notebooks in JupyterLab); default: all";
+                                Linux does as macOS has to), costs, release, site (texts,
+                                and the pages of `cargo lab export`), notebooks (run and rerun),
+                                browser (the notebooks in JupyterLab); default: all";
 const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
@@ -71,6 +79,12 @@ fn dispatch(arguments: Vec<OsString>) -> Result<ExitCode> {
             let options = Options::parse(arguments.into_iter().skip(1))?;
             let (workspace, environment) = set_up()?;
             Err(replace_self_by(options.command(&workspace, &environment)?))
+        }
+        Some("export") => {
+            let options = export::Options::parse(arguments.into_iter().skip(1))?;
+            let workspace = Workspace::find()?;
+            let environment = Environment::find_or_make(&workspace)?;
+            Err(replace_self_by(options.command(&workspace, &environment)))
         }
         Some("test") => {
             let stages = Stages::parse(arguments.into_iter().skip(1))?;
@@ -104,12 +118,13 @@ fn help(arguments: &[OsString]) -> Option<String> {
     }
     let of = |word| match word {
         "run" => Some(RUN),
+        "export" => Some(EXPORT),
         "test" => Some(TEST),
         "bench" => Some(BENCH),
         _ => None,
     };
     let named = of(first).or_else(|| of(words.next()?));
-    Some(named.map_or_else(|| [LAB, RUN, TEST, BENCH].join("\n"), str::to_owned))
+    Some(named.map_or_else(|| [LAB, RUN, EXPORT, TEST, BENCH].join("\n"), str::to_owned))
 }
 
 /// Finds what the notebooks need and makes what is missing.

@@ -13,7 +13,7 @@ use crate::python::Environment;
 use crate::workspace::{Workspace, script};
 
 /// Where pages go in the workspace unless a folder is named.
-const PAGES: &str = "target/notebooks";
+pub(crate) const PAGES: &str = "target/notebooks";
 
 /// The folder that pages go to.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use crate::notebooks::Options;
 use crate::problem::{Problem, Result};
 use crate::program;
 use crate::python::Environment;
+use crate::site;
 use crate::workspace::Workspace;
 
 /// The stages, in the order of what they cost. Cargo does those that have arguments.
@@ -56,6 +57,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ),
     // What the loop costs, and that it costs anything, depends on the optimiser.
     ("release", &["test", "--release", "--package", "joblab", "--lib"]),
+    (SITE, &[]),
     (NOTEBOOKS, &[]),
     (BROWSER, &[]),
 ];
@@ -64,10 +66,13 @@ const IMPORTS: &str = "imports";
 const LLVM_LINES: &str = "llvm-lines";
 const MAC: &str = "mac";
 const PORTABLE: &str = "portable";
+const SITE: &str = "site";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
-/// What looks at sources only: neither a kernel nor Python's packages are set up for it.
-const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC];
+/// What needs no kernel. The pages' check sees to Python's packages by itself, the others need none.
+const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC, SITE];
+const NO_BROWSER: &str = "no Chromium and no Chrome on PATH, so nobody has seen what was drawn \
+     (Debian: sudo apt install chromium, macOS: brew install --cask google-chrome)";
 
 /// How a stage ended, if it did not pass.
 enum Outcome {
@@ -133,6 +138,7 @@ impl Stages {
                 IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
                 LLVM_LINES => told(llvm_lines::check(workspace)),
                 MAC => link(workspace, environment),
+                SITE => read(workspace),
                 _ => status(&mut cargo(workspace, environment, name, arguments)),
             };
             report.note(name, started, outcome);
@@ -253,9 +259,7 @@ fn status_of_lines(command: &mut Command) -> std::result::Result<(), Outcome> {
 /// there.
 fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
     let Some(browser) = browser::find() else {
-        let why = "no Chromium and no Chrome on PATH, so nobody has seen a plot drawn \
-                   (Debian: sudo apt install chromium, macOS: brew install --cask google-chrome)";
-        return skipped(why.to_owned());
+        return skipped(NO_BROWSER.to_owned());
     };
     match browser::command(workspace, &browser) {
         Ok(mut command) => status(&mut command),
@@ -264,6 +268,19 @@ fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
             Err(Outcome::Failed)
         }
     }
+}
+
+/// Checks texts and pages. Without a browser only what can be told from their files.
+fn read(workspace: &Workspace) -> std::result::Result<(), Outcome> {
+    let browser = browser::find();
+    let commands = match site::commands(workspace, browser.as_deref()) {
+        Ok(commands) => commands,
+        Err(problem) => return told(Err(problem)),
+    };
+    if commands.map(|mut command| status(&mut command)).iter().any(std::result::Result::is_err) {
+        return Err(Outcome::Failed);
+    }
+    browser.map_or_else(|| skipped(NO_BROWSER.to_owned()), |_| Ok(()))
 }
 
 /// Checks and links for other systems. People may have no network; where changes are accepted, there is

@@ -39,11 +39,25 @@ fn only_the_browser_test_fetches_what_only_it_needs() {
 }
 
 #[test]
+fn what_is_only_read_needs_no_kernel() {
+    let machine = Machine::fresh("pages");
+    let calls = machine.calls_of(&["export", "out"]);
+    assert!(calls.contains("notebooks/export.py out"), "{calls}");
+    assert!(!machine.path(".lab/test-python").exists());
+    let calls = machine.calls_of(&["test", "site"]);
+    for script in ["notebooks/sources.py", "notebooks/export.py", "site/check.py"] {
+        assert!(calls.contains(script), "{script} is missing: {calls}");
+    }
+    assert!(machine.path(".lab/test-python").exists() && !machine.path(".lab/kernel.txt").exists());
+}
+
+#[test]
 fn a_wrong_stage_is_named_with_the_right_ones() {
     let machine = Machine::fresh("wrong-stage");
     let call = machine.lab(&["test", "notebook"]);
     let message = "error: `cargo lab test` has no stage notebook; it has format, imports, clippy, \
-                   docs, llvm-lines, mac, tests, portable, costs, release, notebooks, browser";
+                   docs, llvm-lines, mac, tests, portable, costs, release, site, notebooks, \
+                   browser";
     assert_eq!(call.stderr.trim_end(), message);
     assert!(!call.succeeded && !machine.path(".lab").exists());
 }

@@ -34,7 +34,7 @@ fn jupyterlab_gets_its_options_and_the_first_notebook() {
 #[test]
 fn help_and_wrong_options_need_no_set_up() {
     let machine = Machine::fresh("help");
-    let commands = ["cargo lab [", "cargo lab run [", "cargo lab test [", "cargo lab bench ["];
+    let commands = ["", " run", " export", " test", " bench"].map(|it| format!("cargo lab{it} ["));
     for (arguments, told) in [
         (&["--help"][..], &commands[..]),
         (&["-h"], &commands),
@@ -43,16 +43,18 @@ fn help_and_wrong_options_need_no_set_up() {
         (&["run", "--help"], &commands[1..2]),
         (&["run", "some.ipynb", "-h"], &commands[1..2]),
         (&["help", "run"], &commands[1..2]),
-        (&["test", "--help"], &commands[2..3]),
-        (&["bench", "--check", "--help"], &commands[3..]),
+        (&["export", "--help"], &commands[2..3]),
+        (&["test", "--help"], &commands[3..4]),
+        (&["bench", "--check", "--help"], &commands[4..]),
     ] {
         let call = machine.lab(arguments);
         assert!(call.succeeded, "{arguments:?}: {}", call.stderr);
-        let found = commands.iter().filter(|command| call.stdout.contains(**command));
+        let found = commands.iter().filter(|command| call.stdout.contains(*command));
         assert!(found.eq(told), "{arguments:?}: {}", call.stdout);
     }
     for (arguments, why) in [
         (["run", "--twise"], "`cargo lab run` has no option --twise"),
+        (["export", "--excercises"], "`cargo lab export` has no option --excercises"),
         (["test", "--twise"], "`cargo lab test` has no stage --twise"),
         (
             ["bench", "--chek"],
