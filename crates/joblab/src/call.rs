@@ -17,6 +17,7 @@ mod results_file;
 mod resume;
 mod retries;
 mod tasks;
+mod waiting;
 
 pub use self::cancel::CancelToken;
 pub(crate) use self::engine::Setup;

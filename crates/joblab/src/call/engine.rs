@@ -19,7 +19,6 @@ use super::tasks::Tasks;
 use crate::batch::{CallShared, Completion, Event, Nesting, Order, Rules};
 use crate::error::{self, Error};
 use crate::measure::{Moment, Stopwatch, TaskRecords, Timing};
-use crate::os::spin;
 use crate::pool::Workers;
 use crate::shared;
 
@@ -32,7 +31,7 @@ pub(crate) struct Engine<'p> {
     pub(super) options: &'p Options,
     pub(super) shared: Arc<CallShared>,
     sender: Sender<Event>,
-    events: Receiver<Event>,
+    pub(super) events: Receiver<Event>,
     pub(super) stopwatch: Stopwatch,
     pub(super) batch_size: BatchSize,
     pub(super) counts: Counts,
@@ -40,9 +39,9 @@ pub(crate) struct Engine<'p> {
     pub(super) keeper: Keeper,
     reporter: Option<Reporter>,
     /// Since when no task has ended.
-    quiet_since: Moment,
+    pub(super) quiet_since: Moment,
     /// Whether the call is stopped and need not wait for its tasks.
-    leaves: bool,
+    pub(super) leaves: bool,
     /// Whether all tasks of an iterator have ended, or the call has failed.
     is_over: bool,
     /// The error that ended it.
@@ -232,24 +231,6 @@ impl<'p> Engine<'p> {
         }
     }
 
-    /// Whether the call may go on.
-    fn check(&self) -> Result<(), Error> {
-        if self.is_stopped() {
-            return Ok(());
-        }
-        if let Some(token) = &self.options.cancel_token
-            && token.is_cancelled()
-        {
-            return Err(Error::cancelled(self.counts.done));
-        }
-        match self.options.call_timeout {
-            Some(limit) if self.stopwatch.origin().elapsed() >= limit => {
-                Err(Error::timeout("call_timeout", limit))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Hands out tasks until the workers have enough of them. `held` is how many results wait for
     /// their consumer: they take up room too.
     fn hand_out(&mut self, tasks: &mut dyn Tasks, held: usize) -> Result<(), Error> {
@@ -318,41 +299,8 @@ impl<'p> Engine<'p> {
 
     /// Whether the workers are those of this process: the caller's code, which runs where tasks are
     /// pulled, may have forked. It is a system call, so it is made only where that matters.
-    fn check_process(&self) -> Result<(), Error> {
+    pub(super) fn check_process(&self) -> Result<(), Error> {
         if self.workers.is_forked() { Err(Error::forked()) } else { Ok(()) }
-    }
-
-    /// Waits for the next event, or until a limit of the call has passed. None where the call is
-    /// stopped, and waits for nothing.
-    fn wait(&self) -> Result<Option<Event>, Error> {
-        if self.leaves {
-            return Ok(self.events.try_recv().ok());
-        }
-        if let Some(event) = spin(|| self.events.try_recv().ok()) {
-            return Ok(Some(event));
-        }
-        if !self.is_stopped() {
-            self.check_process()?;
-        }
-        let limits = [
-            ("call_timeout", self.options.call_timeout, self.stopwatch.origin()),
-            ("stall_timeout", self.options.stall_timeout, self.quiet_since),
-        ];
-        let next = limits
-            .into_iter()
-            .filter(|_| !self.is_stopped())
-            .filter_map(|(name, limit, since)| {
-                Some((limit? - since.elapsed().min(limit?), name, limit?))
-            })
-            .min();
-        // The channel stays open: this call holds a sender itself.
-        match next {
-            None => Ok(self.events.recv().ok()),
-            Some((left, name, limit)) => match self.events.recv_timeout(left) {
-                Ok(event) => Ok(Some(event)),
-                Err(_) => Err(Error::timeout(name, limit)),
-            },
-        }
     }
 
     /// Hands out nothing more, and has what runs stopped, where the pool can do that.
