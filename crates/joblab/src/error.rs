@@ -4,10 +4,8 @@ mod remedy;
 
 use std::any::Any;
 use std::fmt::{self, Debug, Display};
-use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -282,6 +280,7 @@ impl Error {
         Error::new(Kind::Other, Some(index), message)
     }
 
+    #[cfg(feature = "figures")]
     pub(crate) fn figure(reason: impl Display) -> Self {
         let message = format!("the figure could not be made: {reason}");
         Error::new(Kind::Other, None, message)
@@ -290,7 +289,8 @@ impl Error {
     pub(crate) fn replay(reason: impl Display) -> Self {
         Error::new(Kind::Other, None, format!("the run cannot be replayed: {reason}"))
     }
-    pub(crate) fn figure_file(path: &Path, reason: io::Error) -> Self {
+    #[cfg(feature = "figures")]
+    pub(crate) fn figure_file(path: &std::path::Path, reason: std::io::Error) -> Self {
         let what = format!("the figure could not be saved to {}", path.display());
         Error::refused(None, &what, reason.into(), "")
     }

@@ -23,6 +23,10 @@ impl Figure {
         &self.svg
     }
 
+    pub(super) fn into_svg(self) -> String {
+        self.svg
+    }
+
     /// What the figure shows, in words and numbers.
     pub fn description(&self) -> &str {
         &self.description

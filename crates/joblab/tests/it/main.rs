@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod built;
+#[cfg(feature = "conformance")]
 mod conformance;
 #[cfg(target_os = "linux")]
 mod dask;
@@ -12,6 +13,7 @@ mod descriptors;
 mod ends;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(feature = "figures")]
 mod figures;
 mod joblib_table;
 #[cfg(unix)]
@@ -45,6 +47,7 @@ mod states;
 #[cfg(unix)]
 mod system;
 mod timing;
+#[cfg(feature = "figures")]
 mod xml;
 
 use joblab::Backend;
