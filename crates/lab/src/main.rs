@@ -11,6 +11,7 @@ mod kernel;
 mod llvm_lines;
 mod mac;
 mod notebooks;
+mod package;
 mod packages;
 mod problem;
 mod program;
@@ -43,9 +44,12 @@ cargo lab run [NOTEBOOK..]      run notebooks (default: all) in the real kernel
 const TEST: &str = "\
 cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, llvm-lines
                                 (how much a cell compiles), mac (checked and linked for macOS,
-                                checked for Windows), tests, portable (those of the crate, where
-                                Linux does as macOS has to), costs, release, notebooks (run
-                                and rerun), browser (the notebooks in JupyterLab); default: all";
+                                checked for Windows), package (the packaged crate builds and passes
+                                its tests elsewhere), msrv (on the oldest Rust, where rustup has it),
+                                semver and licences (where cargo-semver-checks and cargo-deny are
+                                installed), tests, portable (those of the crate, where Linux does as
+                                macOS has to), costs, release, notebooks (run and rerun), browser
+                                (the notebooks in JupyterLab); default: all";
 const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
