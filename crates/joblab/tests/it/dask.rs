@@ -18,7 +18,7 @@ use std::time::Duration;
 use joblab::TaskRecord;
 
 use crate::system::eventually;
-use cluster::Cluster;
+pub(crate) use cluster::Cluster;
 
 fn square(n: u64) -> u64 {
     n * n

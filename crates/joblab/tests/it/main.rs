@@ -11,6 +11,8 @@ mod derives;
 mod descriptors;
 #[cfg(unix)]
 mod ends;
+#[cfg(unix)]
+mod examples;
 #[cfg(target_os = "linux")]
 mod faults;
 #[cfg(feature = "figures")]
