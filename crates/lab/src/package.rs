@@ -22,6 +22,11 @@ type Checked = Result<std::result::Result<Vec<String>, String>>;
 
 /// Builds and tests the packaged crate, with all features and with none, and documents it as docs.rs will.
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>> {
+    // Tests tell of no warnings, and the stage `clippy` has all features.
+    let clippy = ["clippy", "--package", "joblab", "--all-targets", "--no-default-features"];
+    let mut clippy_bare = program::cargo();
+    clippy_bare.args(clippy).args(["--", "-D", "warnings"]).current_dir(workspace.root());
+    run(&mut clippy_bare, "clippy, --no-default-features")?;
     let package = Package::unpack(workspace)?;
     package.check_files()?;
     for features in ["--all-features", "--no-default-features"] {
