@@ -336,6 +336,7 @@ impl Error {
         Error::new(Kind::Other, Some(index), message)
     }
 
+    #[cfg(feature = "figures")]
     pub(crate) fn figure(reason: impl Display) -> Self {
         let message = format!("the figure could not be made: {reason}");
         Error::new(Kind::Other, None, message)
@@ -344,6 +345,7 @@ impl Error {
     pub(crate) fn replay(reason: impl Display) -> Self {
         Error::new(Kind::Other, None, format!("the run cannot be replayed: {reason}"))
     }
+    #[cfg(feature = "figures")]
     pub(crate) fn figure_file(path: &Path, reason: io::Error) -> Self {
         let what = format!("the figure could not be saved to {}", path.display());
         Error::refused(None, &what, reason.into(), "")

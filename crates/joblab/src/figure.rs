@@ -15,5 +15,4 @@ pub use self::bars::wall_vs_cpu;
 pub(crate) use self::card::{run_card, timing_card};
 pub use self::drawing::Figure;
 pub use self::lines::{cost_against_length, cost_against_size, speedup};
-pub(crate) use self::look::{escape, visible};
 pub use self::timeline::timeline;

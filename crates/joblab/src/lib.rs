@@ -15,7 +15,7 @@
 // 5. batch/: tasks that travel together: how they run, what is noted of each, how they are written down.
 // 6. codec/: values as bytes. shared/: memory that processes share.
 // 7. measure/: clocks, `Timing`, `Run`. figure/: pictures of those. notebook/: what we know of evcxr.
-// 8. error.rs, os/: what the system offers; no other file asks which system it is.
+// 8. error.rs, text.rs, os/: what the system offers; no other file asks which system it is.
 //
 // tutorial/ is what the lessons' cells call, conformance/ the suite that each backend passes.
 //
@@ -43,6 +43,7 @@ mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+#[cfg(feature = "figures")]
 mod figure;
 mod measure;
 mod notebook;
@@ -52,13 +53,13 @@ mod pool;
 mod seeds;
 mod shared;
 mod task;
+mod text;
 mod tutorial;
 
 pub use crate::{
     backend::Backend,
     call::{CancelToken, Progress},
     error::Error,
-    figure::{Figure, cost_against_length, cost_against_size, speedup, timeline, wall_vs_cpu},
     measure::{Measured, Run, TaskRecord, TaskRecords, Timing, Trace, time},
     os::cpu_count,
     parallel::{Parallel, shared_mem::SharedMem, with_state::WithState},
@@ -67,6 +68,11 @@ pub use crate::{
     shared::{Part, SharedSlice, Whole},
     task::{Data, Delayed, Task, delayed},
     tutorial::{find_ids, wait_loop_nogil, wait_loop_withgil, with_gil},
+};
+
+#[cfg(feature = "figures")]
+pub use crate::figure::{
+    Figure, cost_against_length, cost_against_size, speedup, timeline, wall_vs_cpu,
 };
 
 /// serde, and its derives for those who have it from here: types of a notebook's cells travel with
@@ -79,8 +85,3 @@ pub use {
 
 #[doc = include_str!("../JOBLIB.md")]
 pub mod joblib {}
-
-/// The program in the workspace's README, compiled and run as a test.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct WorkspaceReadme;

@@ -25,6 +25,6 @@ pub use self::records::TaskRecords;
 pub use self::run::{Measured, Run};
 pub(crate) use self::stopwatch::Stopwatch;
 pub use self::stopwatch::time;
-pub(crate) use self::summary::{Row, Summary, sentence};
+pub(crate) use self::summary::{Row, Summary};
 pub use self::timing::Timing;
 pub use self::trace::Trace;

@@ -56,6 +56,13 @@ pub(crate) fn output<S: AsRef<OsStr>>(
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Whether there is a standard library to build for that system with.
+pub(crate) fn has_std(target: &str) -> bool {
+    let folder = output("rustc", ["--print", "target-libdir", "--target", target]);
+    let files = folder.and_then(|folder| std::fs::read_dir(folder).ok());
+    files.is_some_and(|mut files| files.next().is_some())
+}
+
 /// A step that takes time and room.
 pub(crate) struct Step<'a> {
     /// What it does, as in "installing evcxr_jupyter".

@@ -1,5 +1,7 @@
 //! `cargo lab test`: everything that must hold before a change goes in.
 
+mod report;
+
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -7,11 +9,13 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Instant;
 
+use self::report::{Outcome, Report};
 use crate::browser;
 use crate::imports;
 use crate::llvm_lines;
 use crate::mac;
 use crate::notebooks::Options;
+use crate::package;
 use crate::problem::{Problem, Result};
 use crate::program;
 use crate::python::Environment;
@@ -29,6 +33,10 @@ const STAGES: &[(&str, &[&str])] = &[
     ("docs", &["doc", "--workspace", "--no-deps"]),
     (LLVM_LINES, &[]),
     (MAC, &[]),
+    (PACKAGE, &[]),
+    (MSRV, &[]),
+    (SEMVER, &[]),
+    (LICENCES, &[]),
     (
         "tests",
         &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
@@ -65,20 +73,19 @@ const COSTS: &str = "costs::";
 const IMPORTS: &str = "imports";
 const LLVM_LINES: &str = "llvm-lines";
 const MAC: &str = "mac";
+const PACKAGE: &str = "package";
+const MSRV: &str = "msrv";
+const SEMVER: &str = "semver";
+const LICENCES: &str = "licences";
 const PORTABLE: &str = "portable";
 const SITE: &str = "site";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
 /// What needs no kernel. The pages' check sees to Python's packages by itself, the others need none.
-const OF_SOURCES: &[&str] = &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC, SITE];
+const OF_SOURCES: &[&str] =
+    &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC, PACKAGE, MSRV, SEMVER, LICENCES, SITE];
 const NO_BROWSER: &str = "no Chromium and no Chrome on PATH, so nobody has seen what was drawn \
      (Debian: sudo apt install chromium, macOS: brew install --cask google-chrome)";
-
-/// How a stage ended, if it did not pass.
-enum Outcome {
-    Failed,
-    Skipped(String),
-}
 
 /// The stages that `cargo lab test` was asked for.
 pub(crate) struct Stages(Vec<OsString>);
@@ -139,6 +146,10 @@ impl Stages {
                 LLVM_LINES => told(llvm_lines::check(workspace)),
                 MAC => link(workspace, environment),
                 SITE => read(workspace),
+                PACKAGE => told(package::check(workspace)),
+                MSRV => with_tool(package::check_msrv(workspace)),
+                SEMVER => with_tool(package::check_semver(workspace)),
+                LICENCES => with_tool(package::check_licences(workspace)),
                 _ => status(&mut cargo(workspace, environment, name, arguments)),
             };
             report.note(name, started, outcome);
@@ -147,53 +158,6 @@ impl Stages {
             report.note(NOTEBOOKS, started, notebooks.join().unwrap_or(Err(Outcome::Failed)));
         }
         Ok(report.end())
-    }
-}
-
-/// What the stages took, and how those ended that did not pass.
-#[derive(Default)]
-struct Report {
-    took: Vec<(&'static str, f64)>,
-    failed: Vec<&'static str>,
-    skipped: Vec<String>,
-}
-
-impl Report {
-    fn note(
-        &mut self,
-        name: &'static str,
-        started: Instant,
-        outcome: std::result::Result<(), Outcome>,
-    ) {
-        let verdict = match outcome {
-            Ok(()) => "ok",
-            Err(Outcome::Failed) => {
-                self.failed.push(name);
-                "FAILED"
-            }
-            Err(Outcome::Skipped(why)) => {
-                self.skipped.push(format!("{name}: {why}"));
-                "SKIPPED"
-            }
-        };
-        let seconds = started.elapsed().as_secs_f64();
-        eprintln!("{verdict:<6} {name}  {seconds:.1} s");
-        self.took.push((name, seconds));
-    }
-
-    /// The last lines are what people read.
-    fn end(self) -> ExitCode {
-        let took: Vec<_> =
-            self.took.iter().map(|(name, seconds)| format!("{name} {seconds:.0}")).collect();
-        eprintln!("cargo lab test: seconds: {}", took.join(", "));
-        for what in self.skipped {
-            eprintln!("cargo lab test: SKIPPED: {what}");
-        }
-        if self.failed.is_empty() {
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("cargo lab test: FAILED: {}", self.failed.join(", "));
-        ExitCode::FAILURE
     }
 }
 
@@ -297,7 +261,18 @@ fn link(
     }
 }
 
-/// Where changes are accepted, nothing is skipped.
+/// Shows what a stage has to say for which people need not have the tool, wherever they are.
+fn with_tool(
+    checked: Result<std::result::Result<Vec<String>, String>>,
+) -> std::result::Result<(), Outcome> {
+    match checked {
+        Ok(Ok(remarks)) => told(Ok(remarks)),
+        Ok(Err(why)) => Err(Outcome::Skipped(why)),
+        Err(problem) => told(Err(problem)),
+    }
+}
+
+/// Where changes are accepted, nothing of this is skipped.
 fn skipped(why: String) -> std::result::Result<(), Outcome> {
     if is_ci() {
         eprintln!("error: {why}");

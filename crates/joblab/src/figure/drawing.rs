@@ -7,7 +7,8 @@ use plotters::prelude::*;
 use super::look::{self, DrawResult, Page, WIDTH};
 use crate::error::Error;
 
-/// A drawing: ends a notebook cell, or goes to a file.
+/// A drawing: ends a notebook cell, or goes to a file. It and what draws one need the feature `figures`,
+/// which is on by default.
 #[derive(Clone, Debug)]
 pub struct Figure {
     svg: String,
@@ -21,6 +22,10 @@ impl Figure {
     /// scheme is dark.
     pub fn svg(&self) -> &str {
         &self.svg
+    }
+
+    pub(super) fn into_svg(self) -> String {
+        self.svg
     }
 
     /// What the figure shows, in words and numbers.

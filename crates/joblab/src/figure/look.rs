@@ -1,6 +1,5 @@
 //! The one look of all figures: sizes, text, colours, light and dark.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
 use plotters::coord::Shift;
@@ -10,6 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 pub(super) use super::palette::{
     BLOCKED, BLUE, GREEN, GREY, GRID, IDLE, INK, ORANGE, PAPER, VERMILION,
 };
+use crate::text::{escape, visible};
 
 pub(super) type Page<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type DrawResult<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
@@ -91,28 +91,4 @@ pub(super) fn finish(drawing: &str, description: &str) -> String {
 
 fn hex(RGBColor(r, g, b): RGBColor) -> String {
     format!("#{r:02X}{g:02X}{b:02X}")
-}
-
-pub(crate) fn escape(text: &str) -> String {
-    let text = visible(text);
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Text with its control characters as Rust writes them: XML has no place for most of them, and nobody
-/// sees the others.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    let is_hidden =
-        |character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}');
-    if !text.contains(is_hidden) {
-        return text.into();
-    }
-    let mut shown = String::new();
-    for character in text.chars() {
-        if is_hidden(character) {
-            shown.extend(character.escape_debug());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown.into()
 }

@@ -25,6 +25,7 @@ impl<R> Run<R> {
     /// # use joblab::Parallel;
     /// let measured = Parallel::new(2).map(joblab::wait_loop_nogil, [100; 64])?;
     /// let computed = measured.replay(64)?;
+    /// # #[cfg(feature = "figures")]
     /// println!("{}", joblab::timeline(&computed)?.description());
     /// # Ok::<(), joblab::Error>(())
     /// ```

@@ -69,9 +69,3 @@ impl Timing {
         rows
     }
 }
-
-/// A table as a sentence, for those who hear it.
-pub(crate) fn sentence(rows: &[Row]) -> String {
-    let parts = rows.iter().map(|(name, number)| format!("{name} {number}"));
-    parts.collect::<Vec<_>>().join(", ") + "."
-}

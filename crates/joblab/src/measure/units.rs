@@ -16,6 +16,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// Two digits, where there is no room for three.
+#[cfg(feature = "figures")]
 pub(crate) fn two_digits(value: f64) -> String {
     format!("{value:.0$}", decimals(value).saturating_sub(1))
 }

@@ -9,9 +9,13 @@ use std::io::Write as _;
 use super::line;
 use super::stdout_turn::in_turn;
 use crate::error::Error;
-use crate::figure::{Figure, escape, run_card, timing_card};
+#[cfg(feature = "figures")]
+use crate::figure::{Figure, run_card, timing_card};
+#[cfg(not(feature = "figures"))]
+use crate::measure::Row;
 use crate::measure::{Run, Summary, Timing};
 use crate::parallel::Parallel;
+use crate::text::escape;
 
 /// Writes all blocks of a value at once, so that no other thread's line gets between.
 fn show(blocks: &[(&str, &str)]) {
@@ -25,6 +29,7 @@ fn show(blocks: &[(&str, &str)]) {
     let _ = in_turn(|| stdout.write_all(text.as_bytes()));
 }
 
+#[cfg(feature = "figures")]
 impl Figure {
     /// Shows the figure in the notebook cell that ends in it.
     ///
@@ -38,13 +43,13 @@ impl Figure {
 impl Timing {
     /// Shows the times and the utilisation in the notebook cell that ends in them.
     pub fn evcxr_display(&self) {
-        show_card(timing_card(&self.rows()), &self.to_string());
+        show_card(timing_card(&self.rows()).as_deref(), &self.to_string());
     }
 }
 
 impl<R: Debug> Run<R> {
     /// Shows the run in the notebook cell that ends in it: a table of its numbers, the first of its
-    /// results, and the [`timeline`](crate::timeline()).
+    /// results, and the [`timeline`](crate::timeline()); without the feature `figures` as text.
     pub fn evcxr_display(&self) {
         show_run(&self.summary(), self.results.len(), &|place| &self.results[place]);
     }
@@ -53,15 +58,26 @@ impl<R: Debug> Run<R> {
 fn show_run<'r>(run: &Summary<'_>, n_results: usize, result: &dyn Fn(usize) -> &'r dyn Debug) {
     let results = line::of_list(n_results, result);
     let text = format!("{}\nresults  {results}", run.text());
-    show_card(run_card(run, &results), &text);
+    show_card(run_card(run, &results).as_deref(), &text);
 }
 
-/// Shows a figure; where it cannot be drawn, its text.
-fn show_card(card: Result<Figure, Error>, text: &str) {
+/// Shows a value's card, and where there is none its text.
+fn show_card(card: Option<&str>, text: &str) {
+    let text = ("text/plain", text);
     match card {
-        Ok(card) => show(&[("image/svg+xml", card.svg()), ("text/plain", text)]),
-        Err(_) => show(&[("text/plain", text)]),
+        Some(svg) => show(&[("image/svg+xml", svg), text]),
+        None => show(&[text]),
     }
+}
+
+#[cfg(not(feature = "figures"))]
+fn run_card(_: &Summary<'_>, _: &str) -> Option<String> {
+    None
+}
+
+#[cfg(not(feature = "figures"))]
+fn timing_card(_: &[Row]) -> Option<String> {
+    None
 }
 
 impl Parallel {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::figure::visible;
+use crate::text::visible;
 
 /// As many characters as a line has.
 const WIDTH: usize = 72;

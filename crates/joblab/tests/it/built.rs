@@ -6,17 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A folder for what is built, which is removed in the end.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("joblab-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Folder(folder)
     }
 
     /// Compiles a source with the crate that this program has, and says whether that worked.
-    fn compile(&self, name: &str, source: &str, options: &[&str]) -> Result<PathBuf, String> {
+    pub(crate) fn compile(
+        &self,
+        name: &str,
+        source: &str,
+        options: &[&str],
+    ) -> Result<PathBuf, String> {
         let path = self.0.join(format!("{name}.rs"));
         fs::write(&path, source).unwrap();
         let built = self.0.join(name);

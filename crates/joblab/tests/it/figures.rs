@@ -7,6 +7,7 @@ use joblab::{
     cpu_count, speedup, timeline, wall_vs_cpu,
 };
 
+use crate::replay::measured;
 use crate::timing::timing;
 use crate::xml::assert_well_formed;
 
@@ -252,6 +253,20 @@ fn amdahls_law_is_fitted_to_the_runs_with_a_cpu_for_each_worker() {
     let law = figure.svg().contains("Amdahl's law, 3 % serial")
         || figure.svg().contains("Amdahl&apos;s law, 3 % serial");
     assert_eq!(law, cpu_count() > 1, "one CPU has nothing to fit");
+}
+
+#[test]
+fn computed_runs_are_drawn_as_such_and_beside_measured_ones() {
+    let measured = measured(&[[10, 20]; 64]);
+    let computed = [4, 8, 64].map(|n_workers| measured.replay(n_workers).unwrap());
+    let alone = timeline(&computed[0]).unwrap();
+    assert!(alone.svg().contains("computed from a run on 1 workers"));
+    let lines: [(&str, Vec<&dyn Measured>); 2] = [
+        ("measured", vec![&measured]),
+        ("computed", computed.iter().map(|run| run as &dyn Measured).collect()),
+    ];
+    let figure = speedup(measured.replay(1).unwrap(), lines).unwrap();
+    assert!(figure.description().contains("at 64"), "{}", figure.description());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod built;
+#[cfg(feature = "conformance")]
 mod conformance;
 #[cfg(target_os = "linux")]
 mod dask;
@@ -10,8 +11,11 @@ mod derives;
 mod descriptors;
 #[cfg(unix)]
 mod ends;
+#[cfg(unix)]
+mod examples;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(feature = "figures")]
 mod figures;
 mod joblib_table;
 #[cfg(unix)]
@@ -47,6 +51,7 @@ mod states;
 #[cfg(unix)]
 mod system;
 mod timing;
+#[cfg(feature = "figures")]
 mod xml;
 
 use joblab::Backend;

@@ -1,9 +1,10 @@
 //! Pools of one's own that break their word: an error, and no hang.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use joblab::{Error, Job, Parallel, Pool, conformance, delayed};
+#[cfg(feature = "conformance")]
+use joblab::conformance;
+use joblab::{Error, Job, Parallel, Pool, delayed};
 
 /// A pool that does with jobs what it is told.
 struct Does<F>(usize, F);
@@ -97,6 +98,7 @@ fn what_borrows_cannot_run_on_an_own_pool_and_the_error_says_so() {
     assert!(message.contains("a pool of your own") && message.contains("use map"), "{message}");
 }
 
+#[cfg(feature = "conformance")]
 #[test]
 fn a_thread_for_each_job_keeps_all_promises() {
     /// As in the documentation of `Pool`.
@@ -120,8 +122,11 @@ fn a_thread_for_each_job_keeps_all_promises() {
     conformance::check(|n| Parallel::with_pool(ThreadPerJob(n as usize)));
 }
 
+#[cfg(feature = "conformance")]
 #[test]
 fn the_suite_names_the_promise_that_a_pool_breaks() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     let lossy = || {
         let jobs = AtomicUsize::new(0);
         move |job| match jobs.fetch_add(1, Ordering::Relaxed) {

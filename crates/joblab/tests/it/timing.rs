@@ -146,3 +146,19 @@ fn ratios() {
     assert_eq!(timing(0, 0, 0).utilisation(), 0.0);
     assert_eq!(timing(0, 0, 0).speedup(&threads), 0.0);
 }
+
+#[cfg(all(unix, not(feature = "figures")))]
+#[test]
+fn without_figures_a_cell_shows_a_run_and_a_timing_as_text() {
+    let name = "timing::without_figures_a_cell_shows_a_run_and_a_timing_as_text";
+    let shown = crate::system::in_a_process_of_its_own(name, || {
+        let run = joblab::Run::new(vec![7, 8], timing(4_717, 13_340, 0), Vec::new(), 2);
+        println!();
+        run.evcxr_display();
+        run.timing.evcxr_display();
+    });
+    let Some(shown) = shown.map(|output| output.stdout) else { return };
+    let kinds = shown.lines().filter(|line| line.starts_with("EVCXR_BEGIN_CONTENT "));
+    assert!(kinds.eq(["EVCXR_BEGIN_CONTENT text/plain"; 2]), "{shown}");
+    assert!(shown.contains("\nresults  [7, 8]\n") && shown.contains("wall time 4.7"), "{shown}");
+}

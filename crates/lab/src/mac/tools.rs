@@ -37,10 +37,10 @@ impl Tools {
     ) -> Result<std::result::Result<Self, String>> {
         let mut from_source = Vec::new();
         for target in targets {
-            if !has_std(target) {
+            if !program::has_std(target) {
                 let _ = Command::new("rustup").args(["target", "add", target]).status();
             }
-            if !has_std(target) {
+            if !program::has_std(target) {
                 from_source.push((*target).to_owned());
             }
         }
@@ -89,12 +89,6 @@ impl Tools {
         }
         cargo
     }
-}
-
-fn has_std(target: &str) -> bool {
-    let folder = program::output("rustc", ["--print", "target-libdir", "--target", target]);
-    let files = folder.and_then(|folder| fs::read_dir(folder).ok());
-    files.is_some_and(|mut files| files.next().is_some())
 }
 
 fn has_sources() -> bool {

@@ -2,6 +2,7 @@
 
 mod ends;
 mod libpython;
+mod noise;
 mod notebook;
 mod offline;
 mod pages;

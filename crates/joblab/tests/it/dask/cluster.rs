@@ -14,7 +14,7 @@ pub(super) fn python() -> Command {
 }
 
 /// A scheduler and workers; they end with this value.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     pub(super) folder: PathBuf,
     pub(super) processes: Vec<Child>,
 }
@@ -28,7 +28,7 @@ impl Cluster {
         Cluster { folder, processes: Vec::new() }
     }
 
-    pub(super) fn start(test: &str, workers: usize) -> Cluster {
+    pub(crate) fn start(test: &str, workers: usize) -> Cluster {
         Cluster::of_threads(test, workers, 1)
     }
 
@@ -92,7 +92,7 @@ impl Cluster {
         Some(rest.split_once('"')?.0.to_owned())
     }
 
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.try_address().unwrap()
     }
 

@@ -1,0 +1,207 @@
+//! `cargo lab test package` and its neighbours: the crate as others get it. It is packaged and unpacked
+//! outside of the workspace, and has to build and to pass its tests there; also what it promises of old
+//! versions, of Rust and of itself, and of licences.
+
+use std::env;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::problem::{Problem, Result};
+use crate::program;
+use crate::workspace::Workspace;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The oldest Rust, by Cargo.toml.
+const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
+/// What a package needs, though it builds without.
+const FILES: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+/// A stage's remarks, or why it could not be done here.
+type Checked = Result<std::result::Result<Vec<String>, String>>;
+
+/// Builds and tests the packaged crate, with all features and with none, and documents it as docs.rs will.
+pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>> {
+    // Tests tell of no warnings, and the stage `clippy` has all features.
+    let clippy = ["clippy", "--package", "joblab", "--all-targets", "--no-default-features"];
+    let mut clippy_bare = program::cargo();
+    clippy_bare.args(clippy).args(["--", "-D", "warnings"]).current_dir(workspace.root());
+    run(&mut clippy_bare, "clippy, --no-default-features")?;
+    let package = Package::unpack(workspace)?;
+    package.check_files()?;
+    for features in ["--all-features", "--no-default-features"] {
+        let arguments = ["test", "--no-fail-fast", features];
+        run(&mut package.cargo(program::cargo(), &arguments), &format!("tests, {features}"))?;
+    }
+    let tree = ["tree", "--no-default-features", "--edges", "normal", "--prefix", "none"];
+    let tree = package.cargo(program::cargo(), &tree).stderr(Stdio::inherit()).output();
+    let tree = tree.map_err(|error| Problem::new(format!("cargo tree: {error}")))?.stdout;
+    let tree = String::from_utf8_lossy(&tree);
+    if !tree.contains("rayon ") || tree.contains("plotters") {
+        return Err(Problem::new(format!("what the crate depends on without figures:\n{tree}")));
+    }
+    let stands = format!("joblab {VERSION} stands alone, with all features and with none");
+    let mut remarks = vec![stands];
+    let manifest = package.read("Cargo.toml.orig")?;
+    for target in documented(&manifest) {
+        if !program::has_std(target) {
+            remarks
+                .push(format!("SKIPPED: documentation for {target} (rustup target add {target})"));
+            continue;
+        }
+        let arguments = ["doc", "--quiet", "--no-deps", "--all-features", "--target", target];
+        let mut doc = package.cargo(program::cargo(), &arguments);
+        run(doc.env("RUSTDOCFLAGS", "-D warnings"), &format!("documentation for {target}"))?;
+        remarks.push(format!("documented for {target}"));
+    }
+    Ok(remarks)
+}
+
+/// The targets that a manifest tells docs.rs to document.
+fn documented(manifest: &str) -> impl Iterator<Item = &str> {
+    let list = manifest.lines().find_map(|line| line.strip_prefix("targets = "));
+    list.unwrap_or_default().split('"').skip(1).step_by(2)
+}
+
+/// Checks the packaged crate with the oldest Rust that it promises to build with.
+pub(crate) fn check_msrv(workspace: &Workspace) -> Checked {
+    let toolchains = program::output("rustup", ["toolchain", "list"]).unwrap_or_default();
+    let mut names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
+    let is_msrv =
+        |name: &&str| name.strip_prefix(MSRV).is_some_and(|rest| rest.starts_with(['.', '-']));
+    let Some(toolchain) = names.find(is_msrv) else {
+        let install = format!("rustup toolchain install {MSRV} --profile minimal");
+        return Ok(Err(format!("Rust {MSRV} is not there ({install})")));
+    };
+    let package = Package::unpack(workspace)?;
+    for features in ["--all-features", "--no-default-features"] {
+        let mut rustup = Command::new("rustup");
+        rustup.args(["run", toolchain, "cargo"]);
+        let arguments = ["check", "--all-targets", features];
+        run(&mut package.cargo(rustup, &arguments), &format!("{toolchain}, {features}"))?;
+    }
+    Ok(Ok(vec![format!("checked with {toolchain}")]))
+}
+
+/// Compares what the crate offers with its last release.
+pub(crate) fn check_semver(workspace: &Workspace) -> Checked {
+    if program::find("cargo-semver-checks").is_none() {
+        return Ok(Err(
+            "there is no cargo-semver-checks (cargo install cargo-semver-checks)".into()
+        ));
+    }
+    let root = workspace.root().as_os_str();
+    let tags = ["describe", "--tags", "--abbrev=0", "--match", "v*"].map(AsRef::as_ref);
+    let Some(tag) = program::output("git", ["-C".as_ref(), root].into_iter().chain(tags)) else {
+        return Ok(Err("no release to compare with: no tag begins with v".into()));
+    };
+    let arguments =
+        ["semver-checks", "--package", "joblab", "--all-features", "--baseline-rev", &tag];
+    run(program::cargo().args(arguments).current_dir(workspace.root()), "semver")?;
+    Ok(Ok(vec![format!("compared with {tag}")]))
+}
+
+/// Looks at the licences of what the crate depends on.
+pub(crate) fn check_licences(workspace: &Workspace) -> Checked {
+    if program::find("cargo-deny").is_none() {
+        return Ok(Err("there is no cargo-deny (cargo install cargo-deny)".into()));
+    }
+    let arguments = ["deny", "--all-features", "check", "licenses"];
+    run(program::cargo().args(arguments).current_dir(workspace.root()), "licences")?;
+    Ok(Ok(Vec::new()))
+}
+
+/// The packaged crates, unpacked; they are removed in the end.
+struct Package {
+    folder: PathBuf,
+    target_folder: PathBuf,
+}
+
+impl Package {
+    /// Packages the crates as they are, committed or not.
+    fn unpack(workspace: &Workspace) -> Result<Self> {
+        let mut package = program::cargo();
+        package.args(["package", "--package", "joblab-derive", "--package", "joblab"]);
+        package.args(["--allow-dirty", "--no-verify", "--quiet"]).current_dir(workspace.root());
+        // Where what is built goes is the user's choice; this has to be found.
+        let target_folder = workspace.root().join("target");
+        run(package.arg("--target-dir").arg(&target_folder), "cargo package")?;
+        // One name for each workspace: cargo would keep what it has built for each other one.
+        let mut hasher = DefaultHasher::new();
+        workspace.root().hash(&mut hasher);
+        let folder = env::temp_dir().join(format!("joblab-package-{:016x}", hasher.finish()));
+        let _ = fs::remove_dir_all(&folder);
+        let made = fs::create_dir_all(&folder);
+        made.map_err(|why| Problem::new(format!("cannot make {}: {why}", folder.display())))?;
+        for name in ["joblab-derive", "joblab"] {
+            let file = target_folder.join(format!("package/{name}-{VERSION}.crate"));
+            let mut tar = Command::new("tar");
+            // The dates in a package are of long ago, and cargo would take an older build for newer.
+            tar.arg("-xzmf").arg(file).arg("-C").arg(&folder);
+            run(&mut tar, "tar")?;
+        }
+        Ok(Package { folder, target_folder: target_folder.join("package-tests") })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn joblab(&self) -> PathBuf {
+        self.path(&format!("joblab-{VERSION}"))
+    }
+
+    /// One of the package's files.
+    fn read(&self, name: &str) -> Result<String> {
+        fs::read_to_string(self.joblab().join(name))
+            .map_err(|error| Problem::new(format!("{name} of the package: {error}")))
+    }
+
+    fn check_files(&self) -> Result<()> {
+        for name in FILES {
+            self.read(name)?;
+        }
+        if !self.read("CHANGELOG.md")?.contains(&format!("\n## {VERSION}\n")) {
+            return Err(Problem::new(format!("CHANGELOG.md has no part on {VERSION}")));
+        }
+        Ok(())
+    }
+
+    /// Cargo, in the folder of the package, which takes the other one from beside it: no registry has it.
+    fn cargo(&self, mut cargo: Command, arguments: &[&str]) -> Command {
+        let derive = self.path(&format!("joblab-derive-{VERSION}"));
+        let patch = format!("patch.crates-io.joblab-derive.path='{}'", derive.display());
+        cargo.args(arguments).args(["--config", &patch]).current_dir(self.joblab());
+        // As the workspace has it: without optimisation the loop under test takes too long.
+        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2").env("CARGO_TARGET_DIR", &self.target_folder);
+        cargo.stdin(Stdio::null());
+        cargo
+    }
+}
+
+impl Drop for Package {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn run(command: &mut Command, what: &str) -> Result<()> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(Problem::new(format!("{what}: failed"))),
+        Err(error) => Err(Problem::new(format!("{what}: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_targets_of_the_documentation_are_read_from_the_real_file() {
+        let manifest = include_str!("../../joblab/Cargo.toml");
+        let targets: Vec<_> = documented(manifest).collect();
+        assert_eq!(targets.len(), 3, "{targets:?}");
+        assert!(targets.contains(&"aarch64-apple-darwin"), "{targets:?}");
+    }
+}
