@@ -1,5 +1,6 @@
 //! Runs that are computed from measured ones, and runs as other programs read them.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -58,7 +59,13 @@ fn one_two_and_three_workers_take_what_was_computed_for_them() {
     for backend in [Backend::Threading, Backend::Multiprocessing] {
         let run = |n_workers| {
             let parallel = Parallel::new(n_workers).backend(backend).batch_size(1);
-            let _ = parallel.map(|n: u64| n, 0..8).unwrap();
+            // Until all workers are up: each task is long enough to need one of its own.
+            let are_up = |_| {
+                let warm = parallel.map(task, [20; 9]).unwrap();
+                let workers = warm.tasks.iter().map(|task| (task.pid, &task.thread));
+                workers.collect::<BTreeSet<_>>().len() == n_workers as usize
+            };
+            assert!((0..100).any(are_up), "{backend}, {n_workers}");
             parallel.map(task, inputs).unwrap()
         };
         let two = run(2);
