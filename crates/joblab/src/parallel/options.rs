@@ -24,7 +24,8 @@ impl Parallel {
     }
 
     /// Runs a task that panicked, or whose worker died, up to `attempts` more times. The call writes
-    /// its argument down before the first attempt, so that it is there for the next one.
+    /// its argument down before the first attempt, so that it is there for the next one. A task that is late
+    /// ([`task_timeout`](Self::task_timeout)) is not run again: it would be so once more.
     pub fn retries(mut self, attempts: u32) -> Self {
         self.options.retries = attempts;
         self

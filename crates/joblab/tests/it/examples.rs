@@ -68,6 +68,25 @@ fn words_are_counted_and_a_file_that_is_no_text_is_named() {
 }
 
 #[test]
+fn a_sweep_that_was_stopped_goes_on_where_it_was() {
+    let Example { folder, mut command } = example("sweep");
+    let file = folder.0.join("results");
+    let stopped = output(command.arg(&file).arg("7"));
+    let stderr = String::from_utf8_lossy(&stopped.stderr);
+    assert!(!stopped.status.success() && stderr.contains("was cancelled after"), "{stopped:?}");
+    let mut command = Command::new(command.get_program());
+    let lines = printed(command.arg(&file));
+    let (first, rest) = lines.split_once('\n').unwrap();
+    let (resumed, of) = first.split_once(" of 40 results were in ").unwrap();
+    assert!((7..40).contains(&resumed.parse().unwrap()), "{first}");
+    assert_eq!(of, file.to_str().unwrap());
+    // With little damping and a strong drive it turns over, many times.
+    assert!(rest.starts_with("the widest swing: ") && rest.contains("with damping 0.1"), "{rest}");
+    let again = printed(&mut command);
+    assert!(again.starts_with("40 of 40") && again.ends_with(rest), "{again}");
+}
+
+#[test]
 fn the_same_seeds_estimate_the_same_pi_everywhere() {
     let printed = printed(&mut example("monte_carlo").command);
     let estimates: Vec<f64> =

@@ -67,14 +67,17 @@ fn a_sleeper_is_blocked_and_a_busy_task_is_not_beside_other_programs() {
             assert!(is_near(blocked(task), truth), "{backend}: {task:?}");
             assert!(task.cpu < truth / 10, "{backend}: {task:?}");
         }
-        let computed = run(backend, compute, &[100_000_000; 3]);
+        let computed = run(backend, compute, &[300_000_000; 3]);
         for task in &computed.tasks {
             assert!(blocked(task) < task.wall / 10, "{backend}: {task:?}");
-            assert!(task.runnable.unwrap() > task.wall / 10, "no CPU was free: {task:?}");
         }
-        let sum = |part: fn(&TaskRecord) -> Duration| computed.tasks.iter().map(part).sum();
+        let sum =
+            |part: fn(&TaskRecord) -> Duration| computed.tasks.iter().map(part).sum::<Duration>();
+        let runnable = sum(|task| task.runnable.unwrap());
+        // One of them may have a CPU to itself for as long as it takes.
+        assert!(runnable > sum(|task| task.wall) / 10, "no CPU was free: {:?}", computed.tasks);
         assert_eq!(computed.timing.blocked, Some(sum(blocked)));
-        assert_eq!(computed.timing.runnable, Some(sum(|task| task.runnable.unwrap())));
+        assert_eq!(computed.timing.runnable, Some(runnable));
     }
 }
 
