@@ -26,19 +26,22 @@ system() {
 
 kernel() {
     command -v evcxr_jupyter >/dev/null || cargo install --locked evcxr_jupyter --version "$evcxr"
+    whole_seconds "$(readlink -f "$(command -v evcxr_jupyter)")"
     # The sources of its three hundred crates are used by nothing else.
     rm -rf "${CARGO_HOME:-$HOME/.cargo}/registry"
 }
 
 lessons() {
     cd "$(dirname "${BASH_SOURCE[0]}")/.."
-    # A registry of images keeps whole seconds only. With others in these times, all would be built anew after a pull.
-    local program
-    program=$(command -v evcxr_jupyter)
-    find crates environment.yml notebooks Cargo.toml Cargo.lock "$(readlink -f "$program")" -type f -print0 |
-        xargs -0 touch --date="@$(($(date +%s) - 60))"
+    # An image has no .git (see .dockerignore). Where there is one, the files are somebody's.
+    [[ -e .git ]] || whole_seconds Cargo.toml Cargo.lock crates environment.yml notebooks
     # Sets all up, has the kernel run a cell, and asks JupyterLab for no more than its version.
     PIP_NO_CACHE_DIR=1 cargo lab --version
+}
+
+# Gives files times that a registry of images keeps: with others, all would be built anew after a pull.
+whole_seconds() {
+    find "$@" -type f -exec touch --date="@$(($(date +%s) - 60))" {} +
 }
 
 case "${1-}:$#" in
