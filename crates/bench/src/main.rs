@@ -5,6 +5,7 @@ mod case;
 mod figures;
 mod machine;
 mod participants;
+mod pictures;
 mod report;
 mod results;
 mod run;
@@ -31,14 +32,17 @@ fn main() -> ExitCode {
 fn bench(arguments: &[String]) -> Result<ExitCode> {
     let (options, names): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| argument.starts_with('-'));
-    let known = ["--check", "--report"];
+    let known = ["--check", "--report", "--pictures"];
     if let Some(wrong) = options.iter().find(|option| !known.contains(&option.as_str())) {
-        let known = known.join(" and ");
+        let known = known.join(", ");
         bail!("`cargo lab bench` has no option {wrong}; it has {known}");
     }
     let is_asked = |name: &str| options.iter().any(|option| *option == name);
     if is_asked("--report") {
         return store(&Results::load(&folder())?).map(|()| ExitCode::SUCCESS);
+    }
+    if is_asked("--pictures") {
+        return pictures::save(&folder()).map(|()| ExitCode::SUCCESS);
     }
     let checks = is_asked("--check");
     let cases = chosen(case::all(joblab::cpu_count()), &names)?;
@@ -126,6 +130,16 @@ mod tests {
         assert_eq!(report::paste(&readme, &results).unwrap(), readme, "{remedy}");
         let page = std::fs::read_to_string(folder().join("README.md")).unwrap();
         assert_eq!(report::page(&results), page, "{remedy}");
+    }
+
+    #[test]
+    fn the_readme_shows_the_pictures_and_is_no_wider_than_a_screen() {
+        let readme = std::fs::read_to_string(readme()).unwrap();
+        for name in pictures::NAMES {
+            assert!(readme.contains(&format!("](crates/bench/results/{name})")), "{name}");
+        }
+        let wide: Vec<&str> = readme.lines().filter(|line| line.chars().count() > 120).collect();
+        assert!(wide.is_empty(), "{wide:#?}");
     }
 
     #[test]

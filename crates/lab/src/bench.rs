@@ -8,7 +8,7 @@ use crate::program;
 use crate::python::Environment;
 use crate::workspace::Workspace;
 
-const OPTIONS: &[&str] = &["--check", "--report"];
+const OPTIONS: &[&str] = &["--check", "--report", "--pictures"];
 
 /// Reads the arguments after `bench`, for a program that is still to be built.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>> {
@@ -20,7 +20,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec
         Some(wrong) => Err(Problem::new(format!(
             "`cargo lab bench` has no option {}; it has {}",
             wrong.display(),
-            OPTIONS.join(" and ")
+            OPTIONS.join(", ")
         ))),
         None => Ok(arguments),
     }

@@ -62,7 +62,8 @@ const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
           --check               compare with what is stored, and fail on a loss of a quarter
-          --report              write table and figures of the stored numbers anew";
+          --report              write table and figures of the stored numbers anew
+          --pictures            draw the README's timelines from runs of now";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
