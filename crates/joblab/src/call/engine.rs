@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use super::batch_size::BatchSize;
 use super::cancel::Watch;
 use super::collect::{All, Collect, OutcomeQueue, Take};
-use super::keeper::{Aside, Keeper};
+use super::keeper::Keeper;
 use super::options::Options;
 use super::progress::{Counts, Reporter};
 use super::resume::Resume;
@@ -245,17 +245,6 @@ impl<'p> Engine<'p> {
                 }
                 continue;
             }
-            if let Some(aside) = self.keeper.take_aside() {
-                let first = self.counts.sent_tasks;
-                let completion = self.completion(first..first + 1);
-                match aside {
-                    Aside::Refused(error) => completion.failed(error),
-                    Aside::Resumed(result) => completion.resumed(result),
-                }
-                self.count_sent(1);
-                self.counts.all_sent = tasks.is_at_end();
-                continue;
-            }
             let most = self.options.pre_dispatch;
             let most = most.unwrap_or_else(|| self.batch_size.ahead(self.workers));
             let room = most.saturating_sub(self.counts.under_way + held);
@@ -265,13 +254,22 @@ impl<'p> Engine<'p> {
             let first = self.counts.sent_tasks;
             let size = self.batch_size.next(tasks.remaining());
             pull(tasks, size.min(room), first, &mut self.keeper)?;
-            self.keeper.take_result(|| tasks.take_read());
+            let aside = self.keeper.take_aside();
+            let aside = aside.map(|resumed| resumed.map(|()| tasks.take_read()));
             let sent = tasks.pulled();
             if sent > 0 {
                 self.submit(tasks, first..first + sent)?;
                 self.count_sent(sent);
             }
-            self.counts.all_sent = tasks.is_at_end() && !self.keeper.has_aside();
+            if let Some(resumed) = aside {
+                let completion = self.completion(first + sent..first + sent + 1);
+                match resumed {
+                    Ok(result) => completion.resumed(result),
+                    Err(error) => completion.failed(error),
+                }
+                self.count_sent(1);
+            }
+            self.counts.all_sent = tasks.is_at_end();
         }
         Ok(())
     }

@@ -130,8 +130,7 @@ impl Engine<'_> {
         for (place, times) in times.iter().enumerate() {
             let has_result = match failures.next_if(|(failed, _)| *failed == place) {
                 None => {
-                    let is_late = self.options.task_timeout.is_some_and(|most| times.wall() > most);
-                    if !is_late {
+                    if self.options.exceeded(times.wall()).is_none() {
                         let write = &mut |sink: &mut Sink<'_>| {
                             tasks.write_result(&finished.results, next, sink)
                         };
@@ -150,7 +149,7 @@ impl Engine<'_> {
     /// The error of a task that took longer than it may. A worker that could be stopped has been; of a
     /// thread this is the first that is heard.
     fn too_late(&self, index: usize, wall: Duration) -> Option<Error> {
-        let limit = self.options.task_timeout.filter(|limit| wall > *limit)?;
+        let limit = self.options.exceeded(wall)?;
         let how = format!("threads cannot be stopped: it ended after {wall:.3?}");
         Some(Error::task_timeout(index, limit, &how))
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::resume::Resume;
-use crate::batch::{Order, Results};
+use crate::batch::Order;
 use crate::codec::{self, Sink, Written};
 use crate::error::Error;
 use crate::shared::Attachments;
@@ -39,14 +39,6 @@ impl KeptTask {
     }
 }
 
-/// A task that was pulled and is not to be handed out.
-pub(super) enum Aside {
-    /// It cannot be.
-    Refused(Error),
-    /// Its result is in the file.
-    Resumed(Results),
-}
-
 /// Keeps what a call may need of its tasks later.
 pub(crate) struct Keeper {
     /// Whether tasks may have to be handed out again.
@@ -56,8 +48,9 @@ pub(crate) struct Keeper {
     /// The place of the next task.
     next: usize,
     kept: HashMap<usize, KeptTask>,
-    /// What becomes of the last task that was pulled.
-    aside: Option<Aside>,
+    /// Whether the last task that was pulled is not to be handed out: its result is in the file, or it cannot
+    /// be.
+    aside: Option<Result<(), Error>>,
 }
 
 impl Keeper {
@@ -96,25 +89,15 @@ impl Keeper {
         };
         self.aside = match found {
             Ok(false) => None,
-            Ok(true) => Some(Aside::Resumed(Box::new(()))),
-            Err(error) => Some(Aside::Refused(error)),
+            Ok(true) => Some(Ok(())),
+            Err(error) => Some(Err(error)),
         };
         self.aside.is_none()
     }
 
-    /// Whether the last task that was pulled is not to be handed out.
-    pub(super) fn has_aside(&self) -> bool {
-        self.aside.is_some()
-    }
-
-    /// Whether the result of the last task that was pulled has been read: then `results` gives it.
-    pub(super) fn take_result(&mut self, results: impl FnOnce() -> Results) {
-        if let Some(Aside::Resumed(result)) = &mut self.aside {
-            *result = results();
-        }
-    }
-
-    pub(super) fn take_aside(&mut self) -> Option<Aside> {
+    /// Whether the last task that was pulled is not to be handed out: its result was in the file, and has
+    /// been read, or there is an error.
+    pub(super) fn take_aside(&mut self) -> Option<Result<(), Error>> {
         self.aside.take()
     }
 

@@ -36,6 +36,11 @@ impl Options {
         ]
     }
 
+    /// The limit of a task, where one that took so long was too late.
+    pub(crate) fn exceeded(&self, wall: Duration) -> Option<Duration> {
+        self.task_timeout.filter(|limit| wall > *limit)
+    }
+
     /// Whether the options make sense.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if let Some((option, _)) = self.counts().iter().find(|(_, count)| *count == Some(0)) {

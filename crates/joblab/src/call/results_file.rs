@@ -12,7 +12,7 @@
 //!
 //! Nothing in it is ever written again. A record is handed to the system in one piece, so that a program
 //! that is killed leaves at most one that is not whole, at the end; the next one that opens the file cuts
-//! it off.
+//! it off, with all that stands behind it, as after a record that a disk has spoilt.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
