@@ -20,12 +20,20 @@ pub struct Error {
     kind: Kind,
     task: Option<usize>,
     message: String,
-    /// `Vec<(usize, R)>`: the results of tasks that had finished. The lock only makes it `Sync`.
-    finished: Mutex<Option<Box<dyn Any + Send>>>,
+    /// The lock only makes it `Sync`.
+    finished: Mutex<Option<Box<Finished>>>,
     /// The task's own error, as it returned it.
     cause: Mutex<Option<Box<dyn Any + Send>>>,
     /// What the system, serde or another library said.
     source: Option<Reason>,
+}
+
+/// Results of tasks that had finished. Index and result are put together where they are taken, and not in
+/// each cell that calls.
+struct Finished {
+    indices: Vec<usize>,
+    /// A `Vec` of their type.
+    results: Box<dyn Any + Send>,
 }
 
 /// What the system, serde or another library says: an error, or its words.
@@ -345,6 +353,7 @@ impl Error {
     pub(crate) fn replay(reason: impl Display) -> Self {
         Error::new(Kind::Other, None, format!("the run cannot be replayed: {reason}"))
     }
+
     #[cfg(feature = "figures")]
     pub(crate) fn figure_file(path: &Path, reason: io::Error) -> Self {
         let what = format!("the figure could not be saved to {}", path.display());
@@ -355,8 +364,10 @@ impl Error {
         self.message = format!("{}; {more}", self.message);
     }
 
-    pub(crate) fn with_finished<R: Send + 'static>(self, finished: Vec<(usize, R)>) -> Self {
-        Error { finished: Mutex::new(Some(Box::new(finished))), ..self }
+    /// With the results, a `Vec` of their type, of the tasks of these indices.
+    pub(crate) fn with_finished(self, indices: Vec<usize>, results: Box<dyn Any + Send>) -> Self {
+        let finished = Box::new(Finished { indices, results });
+        Error { finished: Mutex::new(Some(finished)), ..self }
     }
 
     /// The index of the task that the error is about, from 0 in the order of the list; the first of
@@ -408,25 +419,19 @@ impl Error {
     /// assert_eq!(error.take_finished::<i64>(), [(0, 20), (1, 10)]);
     /// ```
     pub fn take_finished<R: 'static>(&self) -> Vec<(usize, R)> {
-        take(&self.finished).unwrap_or_default()
+        let is_it = |finished: &mut Box<Finished>| finished.results.is::<Vec<R>>();
+        let Some(finished) = lock(&self.finished).take_if(is_it) else { return Vec::new() };
+        let Ok(results) = finished.results.downcast::<Vec<R>>() else { return Vec::new() };
+        let mut finished: Vec<(usize, R)> = finished.indices.into_iter().zip(*results).collect();
+        finished.sort_unstable_by_key(|(index, _)| *index);
+        finished
     }
 
     /// Takes the error that the task returned, as it was. `E` is its type; with another one, or the
     /// second time, there is none.
     pub fn take_cause<E: 'static>(&self) -> Option<E> {
-        take(&self.cause)
-    }
-}
-
-/// Takes a value out if it is of this type.
-fn take<T: 'static>(value: &Mutex<Option<Box<dyn Any + Send>>>) -> Option<T> {
-    let mut value = lock(value);
-    match value.take()?.downcast() {
-        Ok(taken) => Some(*taken),
-        Err(other) => {
-            *value = Some(other);
-            None
-        }
+        let cause = lock(&self.cause).take_if(|cause| cause.is::<E>())?;
+        cause.downcast().ok().map(|cause| *cause)
     }
 }
 

@@ -24,19 +24,11 @@ impl<R> Taken<R> {
     fn new() -> Self {
         Taken { results: Vec::new(), tasks: Vec::new(), failed: Vec::new() }
     }
+}
 
-    /// The results of tasks that have succeeded, with their indices.
-    fn finished(self) -> Vec<(usize, R)> {
-        let mut finished = Vec::new();
-        let mut results = self.results.into_iter();
-        for tasks in self.tasks {
-            for index in tasks {
-                let Some(result) = results.next() else { break };
-                finished.push((index, result));
-            }
-        }
-        finished
-    }
+/// The task of each result.
+fn each(tasks: Vec<Range<usize>>) -> Vec<usize> {
+    tasks.into_iter().flatten().collect()
 }
 
 impl<R: 'static> Take for Taken<R> {
@@ -64,7 +56,7 @@ pub(crate) fn run<R: Send + 'static>(
     let mut taken = Taken::new();
     match run_to_end(setup, tasks, &mut taken) {
         Ok(ended) => Ok(run_of(taken.results, ended)),
-        Err(error) => Err(error.with_finished(taken.finished())),
+        Err(error) => Err(error.with_finished(each(taken.tasks), Box::new(taken.results))),
     }
 }
 
@@ -82,21 +74,14 @@ pub(crate) fn run_in_order<R: Send + 'static>(
     let setup = Setup { order: Some(order), ..setup };
     let mut taken = Taken::new();
     let ended = run_to_end(setup, tasks, &mut taken);
-    let mut results: Vec<Option<R>> = Vec::new();
-    for (place, result) in taken.finished() {
-        let index = order.index(place);
-        if results.len() <= index {
-            results.resize_with(index + 1, || None);
-        }
-        results[index] = Some(result);
-    }
+    let indices: Vec<usize> = each(taken.tasks).into_iter().map(|it| order.index(it)).collect();
     match ended {
-        Ok(ended) => Ok(run_of(results.into_iter().flatten().collect(), ended)),
-        Err(error) => {
-            let finished = results.into_iter().enumerate();
-            let finished = finished.filter_map(|(index, result)| Some((index, result?)));
-            Err(error.with_finished(finished.collect::<Vec<_>>()))
+        Ok(ended) => {
+            let mut results: Vec<_> = indices.into_iter().zip(taken.results).collect();
+            results.sort_unstable_by_key(|(index, _)| *index);
+            Ok(run_of(results.into_iter().map(|(_, result)| result).collect(), ended))
         }
+        Err(error) => Err(error.with_finished(indices, Box::new(taken.results))),
     }
 }
 
@@ -121,9 +106,8 @@ where
                     error = Error::failure(index, cause);
                 }
             }
-            let finished = taken.finished().into_iter();
-            let finished = finished.filter_map(|(index, result)| Some((index, result.ok()?)));
-            Err(error.with_finished(finished.collect::<Vec<_>>()))
+            let finished = taken.results.into_iter().filter_map(Result::ok);
+            Err(error.with_finished(each(taken.tasks), Box::new(finished.collect::<Vec<_>>())))
         }
     }
 }
@@ -184,7 +168,7 @@ impl<T: Tasks, R: Send + 'static> Iterator for Ordered<'_, T, R> {
         let last = last?;
         self.queue.take_behind_gap(&mut self.taken);
         let taken = std::mem::replace(&mut self.taken, Taken::new());
-        Some(Err(last.with_finished(taken.finished())))
+        Some(Err(last.with_finished(each(taken.tasks), Box::new(taken.results))))
     }
 }
 
