@@ -35,12 +35,7 @@ fn quickest<A: joblab::Data + Clone, R: joblab::Data>(
     parallel: &Parallel,
     tasks: &[Delayed<A, R>],
 ) -> Result<Run<R>> {
-    let mut best: Option<Run<R>> = None;
-    for _ in 0..RUNS {
-        let run = parallel.run(tasks)?;
-        if best.as_ref().is_none_or(|best| run.timing.wall < best.timing.wall) {
-            best = Some(run);
-        }
-    }
-    Ok(best.expect("there is at least one run"))
+    let runs = (0..RUNS).map(|_| parallel.run(tasks)).collect::<Result<Vec<_>, _>>()?;
+    let quickest = runs.into_iter().min_by_key(|run| run.timing.wall);
+    Ok(quickest.expect("there is at least one run"))
 }
