@@ -106,7 +106,7 @@ pub(crate) fn check_licences(workspace: &Workspace) -> Checked {
     if program::find("cargo-deny").is_none() {
         return Ok(Err("there is no cargo-deny (cargo install cargo-deny)".into()));
     }
-    let arguments = ["deny", "--all-features", "check", "licenses"];
+    let arguments = ["deny", "--all-features", "--config", ".cargo/deny.toml", "check", "licenses"];
     run(program::cargo().args(arguments).current_dir(workspace.root()), "licences")?;
     Ok(Ok(Vec::new()))
 }

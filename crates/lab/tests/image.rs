@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const SCRIPT: &str = "binder/install.sh";
-const DOCKERFILE: &str = "binder/Dockerfile";
+const SCRIPT: &str = ".binder/install.sh";
+const DOCKERFILE: &str = ".binder/Dockerfile";
 const DEVCONTAINER: &str = ".devcontainer/devcontainer.json";
 
 fn root() -> PathBuf {
@@ -63,7 +63,7 @@ fn a_call_that_the_script_does_not_know_does_nothing() {
 
 #[test]
 fn all_three_have_the_one_image() {
-    assert!(read(DEVCONTAINER).contains(r#""dockerfile": "../binder/Dockerfile""#));
+    assert!(read(DEVCONTAINER).contains(r#""dockerfile": "../.binder/Dockerfile""#));
     // Binder passes over what stands in the root once it has found this folder, and reads there
     // nothing beside a Dockerfile.
     assert!(root().join(DOCKERFILE).is_file() && !root().join("Dockerfile").exists());
