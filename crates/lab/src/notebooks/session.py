@@ -2,9 +2,9 @@
 
 evcxr answers "ok" for a cell that panics or returns early from `?`. Its runtime does tell the
 kernel, by control lines on stdout which the kernel keeps to itself. So before the first cell the
-session puts a filter between the two (`TAP`), which passes every line on and adds one of its own
-with the verdict on the cell. It adds the same line to stderr, whose lines come on a channel of their
-own, after the cell's end too: up to that line they are the cell's.
+session puts a filter between the two (`tap`), which passes every line on, and writes its verdict on
+the cell into a file before the kernel hears of the cell's end. It adds the same words to stdout and
+stderr, whose lines evcxr may send after that end: up to these words they are the cell's.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ STARTUP_SECONDS = 180
 # How long the last lines on stderr may take, and those of a cell that ended the filter too.
 SETTLE_SECONDS = 20
 QUIET_SECONDS = 0.1
+STREAMS = ("stdout", "stderr")
 MARK = "\x01cargo lab: the cell "
 FINISHED = "finished"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -39,6 +40,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FILTER = f"""
 import os, sys
 verdict, cells = {FINISHED!r}, 0
+verdicts = open(sys.argv[1], "ab", buffering=0)
 for line in sys.stdin.buffer:
     text = line.rstrip(b"\\r\\n")
     if text.endswith(b"EVCXR_PANIC_NOTIFICATION"):
@@ -47,7 +49,9 @@ for line in sys.stdin.buffer:
         verdict = "ended in an error"
     elif text == b"EVCXR_EXECUTION_COMPLETE":
         cells += 1
-        mark = ({MARK!r} + f"{{os.getpid()}}.{{cells}} {{verdict}}\\n").encode()
+        words = f"{{os.getpid()}}.{{cells}} {{verdict}}\\n".encode()
+        verdicts.write(words)
+        mark = {MARK!r}.encode() + words
         sys.stdout.buffer.write(mark)
         sys.stderr.buffer.write(mark)
         sys.stderr.buffer.flush()
@@ -56,15 +60,20 @@ for line in sys.stdin.buffer:
     sys.stdout.buffer.flush()
 """
 
-# Everything stands in a block, so no name of it can meet one of the notebook's.
-TAP = f"""{{
+
+def tap(verdicts):
+    """A cell that starts the filter.
+
+    Everything stands in a block, so no name of it can meet one of the notebook's.
+    """
+    return f"""{{
     use std::{{io, os::fd::AsRawFd, process::Command}};
     unsafe extern "C" {{
         fn dup2(from: i32, to: i32) -> i32;
     }}
     let (from_cells, to_filter) = io::pipe().expect("a pipe");
     Command::new({json.dumps(sys.executable)})
-        .args(["-I", "-c", {json.dumps(FILTER)}])
+        .args(["-I", "-c", {json.dumps(FILTER)}, {json.dumps(str(verdicts))}])
         .stdin(from_cells)
         .spawn()
         .expect("the filter starts");
@@ -107,6 +116,11 @@ class Session(NotebookClient):
         self.log.disabled = True
         # The kernel's temporary files (its builds, 60 MB and more) go when the session does.
         self._scratch = Path(tempfile.mkdtemp(prefix="cargo-lab-"))
+        # What the filter says of each cell, how much of it was read, and what it said of the last.
+        self._verdicts = self._scratch / "verdicts"
+        self._verdicts.touch()
+        self._read = 0
+        self._words = None
         # The last marks, by the stream on which they came.
         self._marks = {}
         self._reply_ok = True
@@ -146,7 +160,6 @@ class Session(NotebookClient):
             # No filter yet; or the last cell ended the runtime; or it ran no code, and then a
             # second filter behind the first does no harm.
             await self._tap()
-        self._marks.clear()
         try:
             await self.async_execute_cell(cell, index)
         except CellTimeoutError:
@@ -184,10 +197,14 @@ class Session(NotebookClient):
 
         try:
             reply = await self.kc.execute_interactive(
-                TAP, allow_stdin=False, output_hook=collect, timeout=STARTUP_SECONDS
+                tap(self._verdicts),
+                allow_stdin=False,
+                output_hook=collect,
+                timeout=STARTUP_SECONDS,
             )
         except TimeoutError:
             raise KernelLost("the kernel does not answer") from None
+        await self._after_end(reply, collect)
         if reply["content"]["status"] != "ok" or self._verdict != FINISHED:
             outputs = [nbformat.v4.output_from_msg(m) for m in messages if is_output(m)]
             raise Failure("the kernel could not run a first cell", indent(text_of(outputs)))
@@ -195,8 +212,7 @@ class Session(NotebookClient):
     @property
     def _verdict(self):
         """What the filter said of the last cell, or None if it is gone or had nothing to say."""
-        _, _, verdict = self._marks.get("stdout", "").partition(" ")
-        return verdict or None
+        return self._words and self._words.partition(" ")[2]
 
     def _take_mark(self, message):
         """Takes the filter's line out of a message; says whether that leaves nothing."""
@@ -216,13 +232,22 @@ class Session(NotebookClient):
     async def _settle(self, cell, cell_index, execute_reply):
         """Adds the messages of the cell that come after its end."""
         self._reply_ok = execute_reply["content"]["status"] == "ok"
-        request = execute_reply["parent_header"]["msg_id"]
+        await self._after_end(
+            execute_reply, lambda message: self.process_message(message, cell, cell_index)
+        )
+
+    async def _after_end(self, reply, take):
+        """Reads the verdict on the cell that has ended, and takes its messages up to the marks."""
+        said = self._verdicts.read_text()
+        self._words = (said[self._read :].splitlines() or [None])[-1]
+        self._read = len(said)
+        request = reply["parent_header"]["msg_id"]
+        seconds = SETTLE_SECONDS if self._words else QUIET_SECONDS
         with contextlib.suppress(Empty):
-            while self._verdict is None or self._marks.get("stderr") != self._marks["stdout"]:
-                seconds = SETTLE_SECONDS if self._verdict else QUIET_SECONDS
+            while not self._words or self._marks != dict.fromkeys(STREAMS, self._words):
                 message = await self.kc.iopub_channel.get_msg(timeout=seconds)
                 if message["parent_header"].get("msg_id") == request:
-                    self.process_message(message, cell, cell_index)
+                    take(message)
 
 
 def is_output(message):
