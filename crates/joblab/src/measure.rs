@@ -23,6 +23,7 @@ pub use self::record::TaskRecord;
 pub(crate) use self::records::Segment;
 pub use self::records::TaskRecords;
 pub use self::run::{Measured, Run};
+pub(crate) use self::states::ThreadStart;
 pub(crate) use self::stopwatch::Stopwatch;
 pub use self::stopwatch::time;
 pub(crate) use self::summary::{Row, Summary};

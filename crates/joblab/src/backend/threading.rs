@@ -10,6 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use self::queue::{JobQueue, Work};
 use crate::error::Error;
+use crate::measure::ThreadStart;
 use crate::os::{Origin, stack_size};
 use crate::pool::{InScope, Job, Pool, SharedMemory, Workers};
 
@@ -22,10 +23,12 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start(n_jobs: usize) -> Result<Self, Error> {
+        let start = ThreadStart::now();
         let pool = ThreadPoolBuilder::new()
             .num_threads(n_jobs)
             .thread_name(|worker| format!("worker-{worker}"))
             .stack_size(stack_size())
+            .start_handler(move |_| start.note())
             .build()
             .map_err(|reason| Error::pool(n_jobs, reason))?;
         let queue = Arc::new(JobQueue::new(n_jobs));

@@ -97,6 +97,23 @@ impl Clocks {
     }
 }
 
+/// What is known of threads that are started from now on: they have waited for no CPU yet. To read that
+/// in a new thread takes as long as to start it, since `/proc` makes its files anew for each thread.
+#[derive(Clone, Copy)]
+pub(crate) struct ThreadStart(Seen);
+
+impl ThreadStart {
+    pub(crate) fn now() -> Self {
+        let runnable = RunnableClock::AT_START.map(nanoseconds);
+        ThreadStart(Seen { at: Moment::now(), runnable, children: 0 })
+    }
+
+    /// Notes it, in a thread that has been started since.
+    pub(crate) fn note(self) {
+        SEEN.set(Some(self.0));
+    }
+}
+
 impl Seen {
     /// What is known when tasks start, and when that is. `counts_children`: whether those of the process
     /// are the tasks'.

@@ -13,6 +13,9 @@ pub(crate) struct RunnableClock(File);
 
 #[cfg(target_os = "linux")]
 impl RunnableClock {
+    /// What it shows in a thread that is about to start.
+    pub(crate) const AT_START: Option<Duration> = Some(Duration::ZERO);
+
     pub(crate) fn open() -> Option<Self> {
         File::open("/proc/thread-self/schedstat").ok().map(RunnableClock)
     }
@@ -36,6 +39,8 @@ pub(crate) enum RunnableClock {}
 
 #[cfg(not(target_os = "linux"))]
 impl RunnableClock {
+    pub(crate) const AT_START: Option<Duration> = None;
+
     pub(crate) fn open() -> Option<Self> {
         None
     }
