@@ -1,5 +1,5 @@
-//! `cargo lab test imports`: the files of a crate import each other in one direction only, and its root
-//! has few of them.
+//! `cargo lab test imports`: the files of a crate import each other in one direction only, its root has
+//! few of them, and what differs from system to system stands in `os`.
 //!
 //! A circle of files can only be understood, moved and tested as a whole. What a file imports is
 //! read from its paths, and a path counts for the deepest file that it names.
@@ -31,6 +31,8 @@ pub(crate) fn check(src: &Path) -> Result<Vec<String>> {
             it.rooms
         ));
     }
+    let of_a_system = it.of_a_system.iter();
+    wrong.extend(of_a_system.map(|file| format!("{file} asks for target_os, which os/ is for")));
     let remarks = it.through_lib.iter().map(|(file, names)| {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         format!("{file} goes through lib.rs for {}: name the file instead", names.join(", "))
@@ -216,6 +218,16 @@ mod tests {
         assert_eq!(Tree::of("enough", &files(ROOMS)).check(), Ok(vec![]));
         let tree = Tree::of("too-many", &files(ROOMS + 1));
         tree.fails_with(&["21 modules stand at the root, and at most 20 are wanted"]);
+    }
+
+    #[test]
+    fn only_the_files_of_os_ask_which_system_it_is() {
+        let asks = "#[cfg(target_os = \"linux\")] fn f() {}";
+        let lib = ("lib.rs", "mod a; mod os;");
+        let tree = Tree::of("os", &[lib, ("a.rs", ""), ("os.rs", asks), ("os/linux.rs", asks)]);
+        assert_eq!(tree.check(), Ok(vec![]));
+        let tree = Tree::of("os-elsewhere", &[lib, ("a.rs", ""), ("a/os.rs", asks), ("os.rs", "")]);
+        tree.fails_with(&["a/os.rs asks for target_os, which os/ is for"]);
     }
 
     #[test]

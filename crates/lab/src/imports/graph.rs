@@ -19,11 +19,14 @@ pub(super) struct Crate {
     pub(super) through_lib: BTreeMap<String, BTreeSet<String>>,
     /// How many modules stand at its root.
     pub(super) rooms: usize,
+    /// The files that ask which system it is, but those of `os`.
+    pub(super) of_a_system: Vec<String>,
 }
 
 struct File {
     name: String,
     source: Source,
+    is_of_a_system: bool,
 }
 
 impl Crate {
@@ -43,6 +46,10 @@ impl Crate {
             .collect();
         let rooms = files.keys().filter(|module| module.len() == 1).count();
         let mut found = Self { rooms, ..Self::default() };
+        let of_a_system = files.iter().filter(|(module, file)| {
+            file.is_of_a_system && module.first().is_none_or(|room| room != "os")
+        });
+        found.of_a_system = of_a_system.map(|(_, file)| file.name.clone()).collect();
         for (module, file) in &files {
             if is_for_tests(module, &lib, &files) {
                 continue;
@@ -139,8 +146,9 @@ fn read_folder(
             read_folder(&path, &inner, files)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let name = [module, &[format!("{stem}.rs")]].concat().join("/");
-            let source = paths::read(&fs::read_to_string(&path)?);
-            files.insert(inner, File { name, source });
+            let text = fs::read_to_string(&path)?;
+            let is_of_a_system = text.contains("target_os");
+            files.insert(inner, File { name, source: paths::read(&text), is_of_a_system });
         }
     }
     Ok(())

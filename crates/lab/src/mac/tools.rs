@@ -68,14 +68,23 @@ impl Tools {
         &self.target_folder
     }
 
-    /// Cargo for a package of the workspace, or of another one in a folder.
-    pub(super) fn cargo(&self, folder: &Path, target: &str, arguments: &[&str]) -> Command {
-        let is_built = self.from_source.iter().any(|other| other == target);
-        let target = match is_built {
+    fn is_built(&self, target: &str) -> bool {
+        self.from_source.iter().any(|other| other == target)
+    }
+
+    /// The target that is checked for the one that was asked for.
+    pub(super) fn target<'a>(&self, target: &'a str) -> &'a str {
+        match self.is_built(target) {
             // To build std for the one takes a tool of MinGW's; what is checked is the same.
             true if target.ends_with("windows-gnu") => "x86_64-pc-windows-msvc",
             _ => target,
-        };
+        }
+    }
+
+    /// Cargo for a package of the workspace, or of another one in a folder.
+    pub(super) fn cargo(&self, folder: &Path, target: &str, arguments: &[&str]) -> Command {
+        let is_built = self.is_built(target);
+        let target = self.target(target);
         let mut cargo = program::cargo();
         cargo.args(arguments).arg("--target").arg(target);
         cargo.arg("--target-dir").arg(self.target_folder()).current_dir(folder);
