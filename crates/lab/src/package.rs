@@ -17,6 +17,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
 /// What a package needs, though it builds without.
 const FILES: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+/// What may stand at its top beside these, and cargo's own files.
+const OTHERS: [&str; 4] = ["src", "examples", "tests", "JOBLIB.md"];
 /// A stage's remarks, or why it could not be done here.
 type Checked = Result<std::result::Result<Vec<String>, String>>;
 
@@ -164,6 +166,15 @@ impl Package {
     fn check_files(&self) -> Result<()> {
         for name in FILES {
             self.read(name)?;
+        }
+        let entries = fs::read_dir(self.joblab())
+            .map_err(|error| Problem::new(format!("the package cannot be read: {error}")))?;
+        for name in entries.flatten().map(|entry| entry.file_name()) {
+            let name = name.to_string_lossy();
+            let is_cargos = name.starts_with("Cargo.") || name == ".cargo_vcs_info.json";
+            if !is_cargos && !FILES.iter().chain(&OTHERS).any(|known| *known == name) {
+                return Err(Problem::new(format!("the package has {name}, which nobody needs")));
+            }
         }
         if !self.read("CHANGELOG.md")?.contains(&format!("\n## {VERSION}\n")) {
             return Err(Problem::new(format!("CHANGELOG.md has no part on {VERSION}")));

@@ -1,7 +1,7 @@
 """A notebook as students write it, in a folder of its own: what goes wrong, what the kernel then says,
 and what its words lead to.
 
-    students.py JOBLAB mistakes
+    students.py JOBLAB (mistakes | readme)
 
 Each check prints one line with what it saw; the exit status says whether all passed.
 """
@@ -14,6 +14,12 @@ from pathlib import Path
 from client import Kernel
 
 FAILED = []
+# What the compiler says where joblab cannot put in a word: the crate's README tells what to do.
+IN_README = [
+    "expected fn pointer, found closure",
+    "incorrect number of function parameters",
+    "`OwnsItsData` is not general enough",
+]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 # What is wrong; the cell; words of the answer; the cell that they lead to; what that prints. The cells
@@ -158,11 +164,28 @@ def mistakes(kernel):
         check(f"{name}, mended", good, wanted if good else cell.stdout + cell.settle().stderr)
 
 
+    readme = (Path(kernel.joblab) / "README.md").read_text(encoding="utf-8")
+    for words in IN_README:
+        check(f"README has: {words}", words in readme, "what to do")
+
+
+def readme(kernel):
+    """The cells that README shows for a notebook of one's own, in a folder that has nothing of ours."""
+    text = (Path(kernel.joblab).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## In a notebook of your own\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"```rs\n(.*?)```", section, re.DOTALL)
+    check("README's cells", len(cells) == 2, len(cells))
+    for code, wanted in zip(cells, [r"\d+ CPUs", re.escape("[5.0]")]):
+        cell = kernel.run(code.replace("/where/it/is/crates/joblab", kernel.joblab))
+        good = re.fullmatch(wanted, cell.stdout.strip())
+        check(code.splitlines()[-1], good, cell.stdout.strip() if good else cell.settle().stderr)
+
+
 def main(joblab, scenario):
     with tempfile.TemporaryDirectory(prefix="joblab-test-") as folder:
         kernel = Kernel(joblab, Path(folder))
         try:
-            {"mistakes": mistakes}[scenario](kernel)
+            {"mistakes": mistakes, "readme": readme}[scenario](kernel)
         finally:
             kernel.close()
     return bool(FAILED)

@@ -96,7 +96,7 @@ class Kernel:
     """The kernel, and in it the crate and, as `pool`, a pool of three processes."""
 
     def __init__(self, joblab, folder, build=None, name="rust"):
-        self.setup = setup(joblab)
+        self.joblab, self.setup = joblab, setup(joblab)
         self.temp = folder / "tmp"
         self.temp.mkdir()
         # None reads the user's own evcxr files.

@@ -1,4 +1,5 @@
-"""Checks what notebooks and texts say of each other, as they are stored: links, lessons, slides."""
+"""Checks what notebooks and texts say of each other, as they are stored: links, lessons, slides, and that
+teachers find the same three things for each lesson."""
 
 import argparse
 import re
@@ -14,6 +15,8 @@ from pages import minutes
 
 # Texts that list all lessons, by their path in the workspace.
 LISTS = ["README.md", "notebooks/00-index.ipynb", "notebooks/teachers.md"]
+# For each lesson, and how many points it has at least.
+FOR_TEACHERS = {"Answers to expect": 3, "Misconceptions": 3, "Two more exercises": 2}
 # What leads out of the repository: nobody asks the network here.
 ELSEWHERE = re.compile(r"[a-z]+:|//")
 
@@ -70,11 +73,31 @@ def unlisted(root, texts, lessons):
                     yield f"{text.path}: {lesson.name} takes {took} minutes, not {said[0]}"
 
 
+def untaught(path, lessons):
+    """Lessons of which the text for teachers lacks a part."""
+    text = rendered(path.read_text(encoding="utf-8"), path.parent)
+    parts = {}
+    for element in text.find_all(["h2", "p", "li"]):
+        if element.name == "h2":
+            lesson = element.find("a", href=True)
+            points = parts.setdefault(lesson and lesson["href"], {})
+        elif element.name == "p" and element.get_text() in FOR_TEACHERS:
+            part = points.setdefault(element.get_text(), [])
+        elif element.name == "li" and parts:
+            part.append(element)
+    for lesson in lessons:
+        for part, least in FOR_TEACHERS.items():
+            if len(parts.get(lesson.name, {}).get(part, [])) < least:
+                yield f"{path}: {part}, of {lesson.name}, has not {least} points"
+
+
 def main(root):
     lessons = sorted((root / "notebooks").glob("*.ipynb"))
     paths = [*lessons, *root.glob("*.md"), *root.glob("notebooks/*.md"), *root.glob("crates/**/*.md")]
     texts = {path: Text(path) for path in paths}
     faults = [*broken_links(texts), *unlisted(root, texts, lessons)]
+    # The first is the index, and has nothing to answer.
+    faults += untaught(root / "notebooks/teachers.md", lessons[1:])
     for lesson in lessons:
         notebook = nbformat.read(lesson, as_version=4)
         faults += [f"{lesson}: {fault}" for fault in slides.faults(notebook)]

@@ -1,6 +1,7 @@
 //! `cargo lab run` in the real kernel, mostly on notebooks made to fail.
 
 mod ends;
+mod exports;
 mod libpython;
 mod noise;
 mod notebook;
