@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -153,6 +154,28 @@ fn a_kernel_starts_whatever_is_wrong_with_the_folder() {
     assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
     assert_plain(folder.kernel(), "pipe");
     assert_eq!(folder.count(), 0);
+
+    let folder = Folder::new("full");
+    let no_room = |command: &mut Command| {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -f 0 && exec \"$@\"", "sh"]);
+        limited.arg(command.get_program()).args(command.get_args());
+        for (name, _) in command.get_envs() {
+            limited.env_remove(name);
+        }
+        limited.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        *command = limited;
+    };
+    assert_plain(Kernel::start(&folder.0, no_room), "File too large");
+    assert_eq!(folder.count(), 0, "half a copy");
+
+    // Root reads everything.
+    let folder = Folder::new("unreadable");
+    fs::set_permissions(folder.copies(), fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read_dir(folder.copies()).is_err() {
+        assert_plain(folder.kernel(), "Permission denied");
+    }
+    fs::set_permissions(folder.copies(), fs::Permissions::from_mode(0o700)).unwrap();
 
     let folder = Folder::new("no-rust");
     let no_rust = |command: &mut Command| {

@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::notebook::{notebook, plain};
-
 /// Runs a command in a network of its own, in which only this machine is; `None` where that is not
 /// allowed.
 fn alone(command: &Command) -> Option<Command> {
@@ -27,11 +25,7 @@ fn alone(command: &Command) -> Option<Command> {
 #[test]
 #[ignore = "needs the Rust kernel; `cargo lab test` runs it"]
 fn a_lesson_runs_without_a_network() {
-    let joblab = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("joblab");
-    let first = format!(":dep joblab = {{ path = \"{}\" }}\nuse joblab::*;", joblab.display());
-    let cells: [&'static str; 2] =
-        [first.leak(), "println!(\"{:?}\", Parallel::new(2).map(|n: u64| n * n, 0..4)?.results);"];
-    let path = notebook("offline", &plain(&cells));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../notebooks/00-index.ipynb");
     let Some(mut command) = alone(&crate::notebook::lab_run(&[], &path)) else {
         println!("SKIPPED: no network can be taken away here (unshare, ip)");
         return;
