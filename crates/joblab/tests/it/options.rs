@@ -44,3 +44,10 @@ fn backends_have_joblibs_names() {
         "\"thread\" is no backend: the backends are sequential, threading, multiprocessing, dask"
     );
 }
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn a_cluster_needs_linux_and_says_so() {
+    let error = Parallel::new(2).backend(Backend::Dask).map(|n: u64| n, 0..3).unwrap_err();
+    assert!(error.to_string().contains("Backend::Dask needs Linux"), "{error}");
+}

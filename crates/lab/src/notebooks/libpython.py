@@ -5,7 +5,9 @@ from sysconfig import get_config_var
 
 # The cells' tag.
 TAG = "libpython"
-REMEDY = "they need Python as a library (Debian: sudo apt install python3-dev)"
+REMEDY = (
+    "they need Python as a library (Debian: sudo apt install python3-dev, macOS: brew install python)"
+)
 
 
 def is_there():

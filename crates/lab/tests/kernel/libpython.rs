@@ -50,6 +50,6 @@ fn cells_that_need_the_library_are_left_out_and_that_is_said() {
     for (flags, ci) in [(&[][..], "true"), (&["--write"], "")] {
         let (passed, said) = run(flags, ci);
         assert!(!passed && said.contains("1 cells cannot be run"), "{said}");
-        assert!(said.contains("apt install"), "{said}");
+        assert!(said.contains("apt install") && said.contains("brew install"), "{said}");
     }
 }
