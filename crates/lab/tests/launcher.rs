@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernel/launcher.py");
 const SAYS: &str =
@@ -22,6 +23,7 @@ impl Folder {
         let _ = fs::remove_dir_all(&folder.0);
         fs::create_dir_all(folder.copies().join("first/target")).unwrap();
         fs::write(folder.copies().join("first/target/lib"), "crate").unwrap();
+        fs::write(folder.copies().join("first/target/libx.rlib"), "a crate's").unwrap();
         std::os::unix::fs::symlink("copies/first", folder.0.join("built")).unwrap();
         folder
     }
@@ -88,6 +90,16 @@ impl Kernel {
     }
 }
 
+/// The launcher clears while the kernel runs.
+#[track_caller]
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// A kernel that has no copy, and a launcher that says why.
 #[track_caller]
 fn assert_plain(kernel: Kernel, why: &str) {
@@ -106,16 +118,59 @@ fn each_kernel_has_a_copy_of_its_own_until_it_is_dead() {
     fs::write(one.folder.join("target/lib"), "one's own").unwrap();
     let third = folder.kernel();
     assert!(third.has_copy() && other.has_copy(), "what one kernel writes is its own");
+    let is_link = |name: &str| {
+        let [copy, built] = [one.folder.clone(), folder.copies().join("first")]
+            .map(|folder| fs::metadata(folder.join(name)).unwrap().ino());
+        copy == built
+    };
+    assert!(is_link("target/libx.rlib") && !is_link("target/lib"));
     assert_eq!(folder.count(), 3);
     let dead = (one.folder.clone(), other.folder.clone());
     one.kill();
     assert_eq!(other.end(), "");
     let fourth = folder.kernel();
-    assert!(!dead.0.exists() && !dead.1.exists());
+    eventually("what dead kernels left is cleared", || !dead.0.exists() && !dead.1.exists());
     assert!(third.has_copy() && fourth.has_copy());
     assert_eq!(folder.count(), 2);
     third.kill();
     fourth.kill();
+}
+
+/// Crates' libraries are links: whoever builds one anew must leave the others as they are.
+#[test]
+#[ignore = "builds; `cargo lab test` runs it"]
+fn rustc_puts_a_new_library_in_the_place_of_the_old_one() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("links");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let manifest = "[package]\nname = \"linked\"\nedition = \"2024\"\n[workspace]";
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    let build = |n: u32| {
+        let source = format!("pub fn f() -> u32 {{ println!(\"{n}\"); {n} }}");
+        fs::write(folder.join("src/lib.rs"), source).unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--target-dir", "target"]).current_dir(&folder);
+        assert!(cargo.status().unwrap().success());
+        let deps = fs::read_dir(folder.join("target/debug/deps")).unwrap();
+        let mut libraries: Vec<_> = deps.map(|entry| entry.unwrap().path()).collect();
+        libraries.retain(|path| path.extension().is_some_and(|kind| kind != "d"));
+        libraries
+    };
+    let libraries = build(1);
+    assert_eq!(libraries.len(), 2, "{libraries:?}: an .rlib and an .rmeta");
+    let links: Vec<_> = libraries
+        .iter()
+        .map(|library| {
+            let link = folder.join(library.file_name().unwrap());
+            fs::hard_link(library, &link).unwrap();
+            (fs::read(&link).unwrap(), link)
+        })
+        .collect();
+    assert_eq!(build(2), libraries, "under the same names");
+    for (library, (before, link)) in libraries.iter().zip(links) {
+        assert_eq!(fs::read(&link).unwrap(), before);
+        assert_ne!(fs::read(library).unwrap(), before);
+    }
 }
 
 #[test]
@@ -206,7 +261,8 @@ fn a_build_that_was_interrupted_is_cleared_and_never_used() {
     fs::create_dir(&half).unwrap();
     fs::write(half.join("lock"), "").unwrap();
     let kernel = folder.kernel();
-    assert!(kernel.has_copy() && !half.exists());
+    assert!(kernel.has_copy());
+    eventually("it is cleared", || !half.exists());
     kernel.kill();
 }
 

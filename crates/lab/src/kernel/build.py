@@ -89,6 +89,7 @@ def main():
     (folder / "crate").write_text(str(crate))
     forget_others(folder)
     new, lock = launcher.new_folder(folder)
+    launcher.clear(folder)
     run(new, cells(notebooks), notebooks[0].parent)
     leave_crates_only(new)
     (new / "stamp").write_text(sys.stdin.read())

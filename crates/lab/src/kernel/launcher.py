@@ -10,6 +10,7 @@ link to the last of these. Each has a file `lock`, locked as long as a process l
 folder is for. No two kernels share a build: cargo would take one's cells for the other's.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -36,7 +37,7 @@ def locked(path, how=fcntl.LOCK_EX):
 
 
 def new_folder(folder):
-    """Makes a folder, once those of dead processes are gone; returns it with its lock."""
+    """Makes a folder; returns it with its lock."""
     if any((parent / "Cargo.toml").exists() for parent in (folder, *folder.parents)):
         raise OSError(f"{folder} lies inside of a package, so no kernel can start there")
     if len(str(folder).split()) > 1:
@@ -46,15 +47,17 @@ def new_folder(folder):
     # Until a new folder is locked, it looks like one of a dead process.
     guard = locked(folder / LOCK)
     try:
-        clear(copies, kept=built(folder))
         new = Path(tempfile.mkdtemp(dir=copies))
         return new, locked(new / LOCK)
     finally:
         os.close(guard)
 
 
-def clear(copies, kept):
-    for old in copies.iterdir():
+def clear(folder):
+    """Removes the folders of dead processes."""
+    kept = built(folder)
+    guard = locked(folder / LOCK)
+    for old in (folder / "copies").iterdir():
         if old == kept:
             continue
         try:
@@ -66,6 +69,7 @@ def clear(copies, kept):
             continue
         shutil.rmtree(old, ignore_errors=True)
         os.close(lock)
+    os.close(guard)
 
 
 def built(folder):
@@ -87,9 +91,14 @@ def private_copy(folder):
     try:
         reading = locked(source / LOCK, fcntl.LOCK_SH)
         try:
-            # No hard links, for cargo writes some files anew in their place.
-            unwanted = shutil.ignore_patterns(LOCK)
-            shutil.copytree(source, new, symlinks=True, ignore=unwanted, dirs_exist_ok=True)
+            shutil.copytree(
+                source,
+                new,
+                symlinks=True,
+                ignore=shutil.ignore_patterns(LOCK),
+                copy_function=link_or_copy,
+                dirs_exist_ok=True,
+            )
         finally:
             os.close(reading)
     except BaseException:
@@ -99,6 +108,36 @@ def private_copy(folder):
     # The kernel has it, and every process that it starts: they may have libraries of the folder.
     os.set_inheritable(lock, True)
     return {"EVCXR_TMPDIR": str(new), **libraries}
+
+
+def link_or_copy(source, new):
+    """Links a library that rustc has made, and copies any other file.
+
+    rustc never writes into a library that is there, but puts another one in its place, so that the other
+    copies keep theirs. Cargo does write into some files, and linkers may; the cells' own libraries are
+    among these. What is linked is most of all bytes.
+    """
+    if source.endswith((".rlib", ".rmeta")):
+        try:
+            return os.link(source, new)
+        except OSError:  # There are systems of files without links.
+            pass
+    return shutil.copy2(source, new)
+
+
+def meanwhile(work):
+    """Does something in a process of its own, which is nobody's child, so that nobody waits for it."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    elif os.fork():
+        os._exit(0)
+    else:
+        # Who reads what the kernel says waits for no other process.
+        os.closerange(0, 3)
+        with contextlib.suppress(OSError):
+            work()
+        os._exit(0)
 
 
 def library_path():
@@ -136,6 +175,7 @@ def main():
             environment.update(private_copy(Path(folder)))
         except Exception as error:
             print(f"The kernel builds its crates itself: {error}", file=sys.stderr, flush=True)
+        meanwhile(lambda: clear(Path(folder)))
     # Python ignores these, and what is ignored stays so.
     for name in ("SIGPIPE", "SIGXFSZ"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
