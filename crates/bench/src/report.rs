@@ -23,7 +23,10 @@ const HEADLINES: &[&str] = &[
     "empty-processes",
     "shared-1GB",
     "death",
+    "kernel-ready",
+    "set-up-cell",
     "first-run",
+    "cell-threads",
     "cell-processes",
 ];
 
