@@ -27,8 +27,8 @@ const MOST_PARTS: usize = 400;
 ///
 /// A bar is filled from below with what became of its task's time: it computed, or no CPU was free, or
 /// it waited for the lock of [`with_gil`](crate::with_gil), or it was blocked otherwise. Where the system
-/// does not tell for how long no CPU was free, that is drawn as blocked. Tasks too short to be drawn apart
-/// share a bar.
+/// does not tell for how long no CPU was free, that is drawn as blocked, and the key leaves it out. Tasks
+/// too short to be drawn apart share a bar.
 ///
 /// # Errors
 /// Where plotters cannot draw.
@@ -66,6 +66,7 @@ const STATES: [(RGBColor, &str); 4] = [
     (VERMILION, "waited for the lock"),
     (BLOCKED, "blocked"),
 ];
+const NO_CPU_FREE: usize = 1;
 
 /// How many seconds a task was in each state.
 fn states(task: &TaskRecord) -> [f64; 4] {
@@ -110,6 +111,8 @@ pub(super) struct Timeline {
     n_workers: usize,
     computed_from: Option<usize>,
     wall: f64,
+    /// Whether the system has told of any task for how long no CPU was free.
+    tells_runnable: bool,
 }
 
 impl Timeline {
@@ -125,7 +128,8 @@ impl Timeline {
         let n_workers = run.n_workers.max(lanes.len());
         lanes.resize_with(n_workers.min(MOST_LANES), Lane::default);
         let wall = run.timing.wall.as_secs_f64().max(1e-9);
-        Timeline { lanes, n_workers, computed_from: run.computed_from, wall }
+        let tells_runnable = tasks.iter().any(|task| task.runnable.is_some());
+        Timeline { lanes, n_workers, computed_from: run.computed_from, wall, tells_runnable }
     }
 
     pub(super) fn description(&self) -> String {
@@ -167,7 +171,9 @@ impl Timeline {
     }
 
     pub(super) fn draw(&self, page: &Page<'_>, top: i32) -> DrawResult {
-        let entries = STATES.into_iter().chain([(IDLE, "idle")]);
+        let is_told = |&(state, _): &(usize, _)| self.tells_runnable || state != NO_CPU_FREE;
+        let told = STATES.into_iter().enumerate().filter(is_told).map(|(_, entry)| entry);
+        let entries = told.chain([(IDLE, "idle")]);
         let entries = entries.map(|(colour, what)| (Mark::Block(colour), what));
         let top = key(page, top, entries)? + 8;
         let height = self.lane_height();
