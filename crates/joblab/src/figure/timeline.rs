@@ -111,6 +111,8 @@ pub(super) struct Timeline {
     n_workers: usize,
     computed_from: Option<usize>,
     wall: f64,
+    /// When the last task ended, or the call.
+    end: f64,
     /// Whether the system has told of any task for how long no CPU was free.
     tells_runnable: bool,
 }
@@ -128,8 +130,12 @@ impl Timeline {
         let n_workers = run.n_workers.max(lanes.len());
         lanes.resize_with(n_workers.min(MOST_LANES), Lane::default);
         let wall = run.timing.wall.as_secs_f64().max(1e-9);
+        // Where records were made elsewhere, or on another clock, tasks may end after the call.
+        let ends = lanes.iter().flat_map(|lane| &lane.bars).map(|bar| bar.end);
+        let end = ends.fold(wall, f64::max);
         let tells_runnable = tasks.iter().any(|task| task.runnable.is_some());
-        Timeline { lanes, n_workers, computed_from: run.computed_from, wall, tells_runnable }
+        let computed_from = run.computed_from;
+        Timeline { lanes, n_workers, computed_from, wall, end, tells_runnable }
     }
 
     pub(super) fn description(&self) -> String {
@@ -180,13 +186,13 @@ impl Timeline {
         let names = self.lanes.iter().map(|lane| width_of(&lane.name));
         let left = MARGIN + names.fold(width_of("idle"), i32::max) + 8;
         let right = WIDTH - MARGIN;
-        let (unit, scale) = unit_of(self.wall);
+        let (unit, scale) = unit_of(self.end);
         let not_shown = match self.n_workers - self.lanes.len() {
             0 => String::new(),
             many => format!("; {many} workers are not shown"),
         };
         let title = format!("time since the call ({unit}){not_shown}{}", self.origin());
-        let x = Axis::new(&title, &short, (0.0, self.wall * scale));
+        let x = Axis::new(&title, &short, (0.0, self.end * scale));
         let y = Axis::new("", &|_| String::new(), (0.0, 1.0));
         let bottom = top + height * self.lanes.len() as i32;
         let chart = Chart::new(x, (left, right), y, (bottom, top));
@@ -194,7 +200,7 @@ impl Timeline {
         // Names of thin lanes keep their distance.
         let named = (TEXT + 2) / height + 1;
         let gap = (height / 8).max(1);
-        let bars = self.joined(self.wall / f64::from(right - left), height - 2 * gap);
+        let bars = self.joined(self.end / f64::from(right - left), height - 2 * gap);
         for ((nth, lane), bars) in (0..).zip(&self.lanes).zip(bars) {
             let (from, to) = (top + nth * height + gap, top + (nth + 1) * height - gap);
             if nth % named == 0 {

@@ -100,21 +100,21 @@ const LOCK: &str = "#D55E00";
 const BLOCKED: &str = "#A9B8C4";
 const IDLE: &str = "#E2E2DD";
 
-/// The rectangles that have a colour: top and height.
-fn rectangles(figure: &Figure, colour: &str) -> Vec<[u32; 2]> {
+/// The rectangles that have a colour: left, width, top and height.
+fn rectangles(figure: &Figure, colour: &str) -> Vec<[u32; 4]> {
     let fill = format!("fill=\"{colour}\"");
     let parts = figure.svg().lines().filter(|line| line.starts_with("<rect x="));
     let attribute = |line: &str, name: &str| {
         let value = line.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next();
         value.unwrap().parse().unwrap()
     };
-    let place = |line: &str| ["y", "height"].map(|name| attribute(line, name));
+    let place = |line: &str| ["x", "width", "y", "height"].map(|name| attribute(line, name));
     parts.filter(|line| line.contains(&fill)).map(place).collect()
 }
 
 /// The heights of the parts of bars that have a colour: all but the key's.
 fn heights(figure: &Figure, colour: &str) -> Vec<u32> {
-    let all = rectangles(figure, colour).into_iter().map(|[_, height]| height);
+    let all = rectangles(figure, colour).into_iter().map(|[.., height]| height);
     all.filter(|&height| height != KEY).collect()
 }
 
@@ -149,7 +149,9 @@ fn run_with_all_states() -> Run<u8> {
 fn a_bar_is_filled_with_what_became_of_its_tasks_time_from_below() {
     let figure = timeline(&run_with_all_states()).unwrap();
     assert_look(&figure);
-    let [[lane_top, lane]] = rectangles(&figure, IDLE)[1..] else { panic!("{}", figure.svg()) };
+    let [[_, _, lane_top, lane]] = rectangles(&figure, IDLE)[1..] else {
+        panic!("{}", figure.svg())
+    };
     let mut bottom = lane_top + lane;
     for (colour, what) in [
         (COMPUTED, "computed"),
@@ -157,7 +159,7 @@ fn a_bar_is_filled_with_what_became_of_its_tasks_time_from_below() {
         (LOCK, "waited for the lock"),
         (BLOCKED, "blocked"),
     ] {
-        let [_, [top, height]] = rectangles(&figure, colour)[..] else { panic!("{what}") };
+        let [_, [_, _, top, height]] = rectangles(&figure, colour)[..] else { panic!("{what}") };
         assert!(height.abs_diff(lane / 4) <= 1, "{what}: {height} of {lane}");
         assert_eq!(top + height, bottom, "{what}");
         bottom = top;
@@ -241,6 +243,18 @@ fn a_timeline_of_many_workers_or_of_no_tasks_can_be_drawn() {
     assert_look(&figure);
     assert!(figure.svg().contains("4032 workers are not shown"));
     assert_look(&timeline(&run_of(2, [])).unwrap());
+}
+
+#[test]
+fn tasks_that_end_after_the_call_are_drawn_within_the_picture() {
+    let tasks = run_of(1, [[0, 0, 1_000, 1_000], [0, 1_000, 3_000, 3_000]]).tasks;
+    let lane = |wall| {
+        let run = Run::new(vec![0, 1], timing(wall, 4, 4), tasks.clone(), 1);
+        rectangles(&timeline(&run).unwrap(), COMPUTED)
+    };
+    for wall in [0, 1] {
+        assert_eq!(lane(wall), lane(4));
+    }
 }
 
 #[test]
