@@ -20,7 +20,9 @@ const HEIGHT: i32 = 380;
 /// Draws wall time beside CPU time for each run, with the ideal wall time marked: the CPU time
 /// spread evenly over the workers, `total_cpu / n_jobs`.
 ///
-/// CPU time that was used in worker processes gets a bar of its own.
+/// CPU time that was used in worker processes gets a bar of its own. The wall time's bar is not divided
+/// into what tasks waited for: they wait side by side, for longer together than the call takes. The
+/// run's own table has those times, and its [`timeline`](crate::timeline()) shows them.
 ///
 /// # Errors
 /// Where there is no run to draw.

@@ -21,8 +21,9 @@ pub(super) const MARGIN: i32 = 20;
 pub(super) const TEXT: i32 = 15;
 const FONT: &str = "system-ui, Helvetica, Arial, sans-serif";
 
-/// What takes a colour's place on a dark page.
-const DARK: [[RGBColor; 2]; 9] = [
+/// What takes a colour's place on a dark page. Orange, vermilion and green suit both: a lighter vermilion
+/// looks like orange, and a lighter green like blue, to people who lack a kind of cone.
+const DARK: [[RGBColor; 2]; 7] = [
     [PAPER, RGBColor(0x1f, 0x22, 0x26)],
     [INK, RGBColor(0xec, 0xec, 0xec)],
     [GREY, RGBColor(0xb0, 0xb4, 0xb8)],
@@ -30,8 +31,6 @@ const DARK: [[RGBColor; 2]; 9] = [
     [IDLE, RGBColor(0x2b, 0x2f, 0x34)],
     [BLOCKED, RGBColor(0x5d, 0x6b, 0x78)],
     [BLUE, RGBColor(0x4d, 0xac, 0xe4)],
-    [GREEN, RGBColor(0x2f, 0xc4, 0x98)],
-    [VERMILION, RGBColor(0xf0, 0x83, 0x3d)],
 ];
 
 /// Writes text with its left end, its middle or its right end at a point, centred in height.

@@ -27,8 +27,8 @@ const MOST_PARTS: usize = 400;
 ///
 /// A bar is filled from below with what became of its task's time: it computed, or no CPU was free, or
 /// it waited for the lock of [`with_gil`](crate::with_gil), or it was blocked otherwise. Where the system
-/// does not tell for how long no CPU was free, that is drawn as blocked. Tasks too short to be drawn apart
-/// share a bar.
+/// does not tell for how long no CPU was free, that is drawn as blocked, and the key leaves it out. Tasks
+/// too short to be drawn apart share a bar.
 ///
 /// # Errors
 /// Where plotters cannot draw.
@@ -66,6 +66,7 @@ const STATES: [(RGBColor, &str); 4] = [
     (VERMILION, "waited for the lock"),
     (BLOCKED, "blocked"),
 ];
+const NO_CPU_FREE: usize = 1;
 
 /// How many seconds a task was in each state.
 fn states(task: &TaskRecord) -> [f64; 4] {
@@ -110,6 +111,10 @@ pub(super) struct Timeline {
     n_workers: usize,
     computed_from: Option<usize>,
     wall: f64,
+    /// When the last task ended, or the call.
+    end: f64,
+    /// Whether the system has told of any task for how long no CPU was free.
+    tells_runnable: bool,
 }
 
 impl Timeline {
@@ -125,7 +130,12 @@ impl Timeline {
         let n_workers = run.n_workers.max(lanes.len());
         lanes.resize_with(n_workers.min(MOST_LANES), Lane::default);
         let wall = run.timing.wall.as_secs_f64().max(1e-9);
-        Timeline { lanes, n_workers, computed_from: run.computed_from, wall }
+        // Where records were made elsewhere, or on another clock, tasks may end after the call.
+        let ends = lanes.iter().flat_map(|lane| &lane.bars).map(|bar| bar.end);
+        let end = ends.fold(wall, f64::max);
+        let tells_runnable = tasks.iter().any(|task| task.runnable.is_some());
+        let computed_from = run.computed_from;
+        Timeline { lanes, n_workers, computed_from, wall, end, tells_runnable }
     }
 
     pub(super) fn description(&self) -> String {
@@ -167,20 +177,22 @@ impl Timeline {
     }
 
     pub(super) fn draw(&self, page: &Page<'_>, top: i32) -> DrawResult {
-        let entries = STATES.into_iter().chain([(IDLE, "idle")]);
+        let is_told = |&(state, _): &(usize, _)| self.tells_runnable || state != NO_CPU_FREE;
+        let told = STATES.into_iter().enumerate().filter(is_told).map(|(_, entry)| entry);
+        let entries = told.chain([(IDLE, "idle")]);
         let entries = entries.map(|(colour, what)| (Mark::Block(colour), what));
         let top = key(page, top, entries)? + 8;
         let height = self.lane_height();
         let names = self.lanes.iter().map(|lane| width_of(&lane.name));
         let left = MARGIN + names.fold(width_of("idle"), i32::max) + 8;
         let right = WIDTH - MARGIN;
-        let (unit, scale) = unit_of(self.wall);
+        let (unit, scale) = unit_of(self.end);
         let not_shown = match self.n_workers - self.lanes.len() {
             0 => String::new(),
             many => format!("; {many} workers are not shown"),
         };
         let title = format!("time since the call ({unit}){not_shown}{}", self.origin());
-        let x = Axis::new(&title, &short, (0.0, self.wall * scale));
+        let x = Axis::new(&title, &short, (0.0, self.end * scale));
         let y = Axis::new("", &|_| String::new(), (0.0, 1.0));
         let bottom = top + height * self.lanes.len() as i32;
         let chart = Chart::new(x, (left, right), y, (bottom, top));
@@ -188,7 +200,7 @@ impl Timeline {
         // Names of thin lanes keep their distance.
         let named = (TEXT + 2) / height + 1;
         let gap = (height / 8).max(1);
-        let bars = self.joined(self.wall / f64::from(right - left), height - 2 * gap);
+        let bars = self.joined(self.end / f64::from(right - left), height - 2 * gap);
         for ((nth, lane), bars) in (0..).zip(&self.lanes).zip(bars) {
             let (from, to) = (top + nth * height + gap, top + (nth + 1) * height - gap);
             if nth % named == 0 {

@@ -13,9 +13,11 @@ pub struct TaskRecord {
     pub pid: u32,
     /// The name of the thread that ran it.
     pub thread: Arc<str>,
-    /// From the start of the call to the start of the task.
+    /// From the start of the call to the start of the task: for so long a task of a list has waited for
+    /// its turn, the start of the pool's workers included. One of an iterator comes into being later.
     pub start: Duration,
-    /// Wall time of the task.
+    /// Wall time of the task. Where it ran in another process, reading its argument and writing its result
+    /// there are in it, and in its CPU time.
     pub wall: Duration,
     /// Bytes of argument and result that were carried to the worker and back: what a shared slice saves.
     /// 0 where they were moved within this process, and where the task failed.

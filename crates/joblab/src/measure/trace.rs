@@ -105,7 +105,7 @@ impl<V: Serialize, const N: usize> Serialize for Args<V, N> {
 impl Serialize for TaskRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |time: std::time::Duration| time.as_secs_f64();
-        let mut row = serializer.serialize_struct("TaskRecord", 10)?;
+        let mut row = serializer.serialize_struct("TaskRecord", 11)?;
         row.serialize_field("index", &self.index)?;
         row.serialize_field("pid", &self.pid)?;
         row.serialize_field("thread", &*self.thread)?;
@@ -116,6 +116,7 @@ impl Serialize for TaskRecord {
         row.serialize_field("blocked", &self.blocked().map(seconds))?;
         row.serialize_field("lock_wait", &seconds(self.lock_wait))?;
         row.serialize_field("carried", &self.carried)?;
+        row.serialize_field("resumed", &self.resumed)?;
         row.end()
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use joblab::TaskRecord;
 
+use crate::states::{Busy, assert_true, compute, measured};
 use crate::system::eventually;
 pub(crate) use cluster::Cluster;
 
@@ -60,6 +61,22 @@ fn the_states_of_a_tasks_time_mean_the_same_there() {
     }
     let blocked = run.tasks.iter().map(|task| task.blocked().unwrap()).sum();
     assert_eq!(run.timing.blocked, Some(blocked));
+}
+
+#[test]
+#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
+fn tasks_there_are_known_to_wait_for_a_cpu_beside_other_programs() {
+    let cluster = Cluster::start("busy", 2);
+    let parallel = cluster.parallel(-1);
+    // Workers start before the machine is busy.
+    drop(parallel.map(square, 0..4).unwrap());
+    let _busy = Busy::start();
+    let run = parallel.map(|time| measured(|| compute(time)), [150; 4]).unwrap();
+    for (task, &truth) in run.tasks.iter().zip(&run.results) {
+        assert_true(task, truth);
+    }
+    let wall: Duration = run.tasks.iter().map(|task| task.wall).sum();
+    assert!(run.timing.runnable.unwrap() > wall / 10, "no CPU was free: {:?}", run.tasks);
 }
 
 #[test]

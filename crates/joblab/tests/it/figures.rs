@@ -71,11 +71,11 @@ fn assert_look(figure: &Figure) {
     // GitHub strips style sheets: the light colours stand without them.
     let paper = svg.split("</style>").nth(1).unwrap();
     assert!(paper.contains("<rect width=\"100%\" height=\"100%\" rx=\"10\" fill=\"#"));
-    // A dark page has a colour for each that is used, but for orange, which suits both.
+    // A dark page has a colour for each that is used, but for three that suit both.
     for mark in paper.split("fill=\"").skip(1) {
         let colour = mark.split('"').next().unwrap();
         let known = svg.contains(&format!("[fill=\"{colour}\"]"));
-        assert!(known || ["none", "#E69F00"].contains(&colour), "{colour}");
+        assert!(known || ["none", COMPUTED, LOCK, "#009E73"].contains(&colour), "{colour}");
     }
 }
 
@@ -94,19 +94,109 @@ fn run_of(n_workers: usize, tasks: impl IntoIterator<Item = [u64; 4]>) -> Run<us
     Run::new((0..tasks.len()).collect(), timing, tasks, n_workers)
 }
 
+const COMPUTED: &str = "#E69F00";
+const NO_CPU: &str = "#0072B2";
+const LOCK: &str = "#D55E00";
 const BLOCKED: &str = "#A9B8C4";
 const IDLE: &str = "#E2E2DD";
-const COMPUTED: &str = "#E69F00";
 
-/// The heights of the parts of bars that have a colour.
-fn heights(figure: &Figure, colour: &str) -> Vec<u32> {
-    let height = |line: &str| line.split("height=\"").nth(1)?.split('"').next()?.parse().ok();
+/// The rectangles that have a colour: left, width, top and height.
+fn rectangles(figure: &Figure, colour: &str) -> Vec<[u32; 4]> {
+    let fill = format!("fill=\"{colour}\"");
     let parts = figure.svg().lines().filter(|line| line.starts_with("<rect x="));
-    parts
-        .filter(|line| line.contains(colour))
-        .filter_map(height)
-        .filter(|&high| high != 14)
-        .collect()
+    let attribute = |line: &str, name: &str| {
+        let value = line.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next();
+        value.unwrap().parse().unwrap()
+    };
+    let place = |line: &str| ["x", "width", "y", "height"].map(|name| attribute(line, name));
+    parts.filter(|line| line.contains(&fill)).map(place).collect()
+}
+
+/// The heights of the parts of bars that have a colour: all but the key's.
+fn heights(figure: &Figure, colour: &str) -> Vec<u32> {
+    let all = rectangles(figure, colour).into_iter().map(|[.., height]| height);
+    all.filter(|&height| height != KEY).collect()
+}
+
+const KEY: u32 = 14;
+
+/// The key: names and their colours, in its order.
+fn key(figure: &Figure) -> Vec<(&str, &str)> {
+    let block = format!("height=\"{KEY}\"");
+    let mut lines = figure.svg().lines();
+    let mut key = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.starts_with("<rect x=") && line.contains(&block) {
+            let colour = line.split("fill=\"").nth(1).unwrap().split('"').next().unwrap();
+            // A text element, and then the text.
+            key.push((lines.nth(1).unwrap(), colour));
+        }
+    }
+    key
+}
+
+/// A run of one task of 40 ms that computed, was runnable and waited for the lock for 10 ms each.
+fn run_with_all_states() -> Run<u8> {
+    let ms = Duration::from_millis;
+    let mut task = TaskRecord::new(0, "worker-0");
+    (task.wall, task.cpu, task.runnable, task.lock_wait) = (ms(40), ms(10), Some(ms(10)), ms(10));
+    let mut timing = timing(40, 10, 10);
+    (timing.runnable, timing.blocked, timing.lock_wait) = (Some(ms(10)), Some(ms(20)), ms(10));
+    Run::new(vec![0], timing, vec![task], 1)
+}
+
+#[test]
+fn a_bar_is_filled_with_what_became_of_its_tasks_time_from_below() {
+    let figure = timeline(&run_with_all_states()).unwrap();
+    assert_look(&figure);
+    let [[_, _, lane_top, lane]] = rectangles(&figure, IDLE)[1..] else {
+        panic!("{}", figure.svg())
+    };
+    let mut bottom = lane_top + lane;
+    for (colour, what) in [
+        (COMPUTED, "computed"),
+        (NO_CPU, "no CPU was free"),
+        (LOCK, "waited for the lock"),
+        (BLOCKED, "blocked"),
+    ] {
+        let [_, [_, _, top, height]] = rectangles(&figure, colour)[..] else { panic!("{what}") };
+        assert!(height.abs_diff(lane / 4) <= 1, "{what}: {height} of {lane}");
+        assert_eq!(top + height, bottom, "{what}");
+        bottom = top;
+        assert!(key(&figure).contains(&(what, colour)), "{:?}", key(&figure));
+    }
+    assert_eq!(bottom, lane_top);
+    assert_eq!(key(&figure).len(), 5);
+    let described = "worker-0: 1 tasks from 0 µs to 40 ms, 25 % computed, 25 % no CPU was free, \
+                     25 % waited for the lock, 25 % blocked.";
+    assert!(figure.description().ends_with(described), "{}", figure.description());
+}
+
+#[test]
+fn a_runs_text_says_what_its_tasks_waited_for() {
+    let text = run_with_all_states().to_string();
+    let rows: Vec<_> = text.lines().map(|row| row.split_at(20)).collect();
+    for (name, time) in
+        [("no CPU was free", "10 ms"), ("blocked", "20 ms"), ("waited for the lock", "10 ms")]
+    {
+        let row = rows.iter().find(|(first, _)| first.trim_end() == name);
+        assert_eq!(row.map(|(_, second)| second.trim_start()), Some(time), "{text}");
+    }
+}
+
+#[test]
+fn what_the_system_does_not_tell_is_left_out() {
+    let run = run_of(1, [[0, 0, 1_000, 250]]);
+    assert_eq!((run.timing.runnable, run.timing.blocked), (None, None));
+    let figure = timeline(&run).unwrap();
+    let names: Vec<_> = key(&figure).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["computed", "waited for the lock", "blocked", "idle"]);
+    let described = "worker-0: 1 tasks from 0 µs to 1 ms, 25 % computed, 75 % blocked.";
+    assert!(figure.description().ends_with(described), "{}", figure.description());
+    let text = run.to_string();
+    for row in ["no CPU was free", "blocked", "waited for the lock"] {
+        assert!(!text.contains(row), "{row}: {text}");
+    }
 }
 
 #[test]
@@ -153,6 +243,18 @@ fn a_timeline_of_many_workers_or_of_no_tasks_can_be_drawn() {
     assert_look(&figure);
     assert!(figure.svg().contains("4032 workers are not shown"));
     assert_look(&timeline(&run_of(2, [])).unwrap());
+}
+
+#[test]
+fn tasks_that_end_after_the_call_are_drawn_within_the_picture() {
+    let tasks = run_of(1, [[0, 0, 1_000, 1_000], [0, 1_000, 3_000, 3_000]]).tasks;
+    let lane = |wall| {
+        let run = Run::new(vec![0, 1], timing(wall, 4, 4), tasks.clone(), 1);
+        rectangles(&timeline(&run).unwrap(), COMPUTED)
+    };
+    for wall in [0, 1] {
+        assert_eq!(lane(wall), lane(4));
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ mod options;
 #[cfg(unix)]
 mod output;
 mod own_pools;
+#[cfg(feature = "figures")]
+mod palette;
 #[cfg(unix)]
 mod process_iterators;
 #[cfg(target_os = "linux")]

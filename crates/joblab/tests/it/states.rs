@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cpu_time::ThreadTime;
 use joblab::{Backend, Parallel, Run, TaskRecord, with_gil};
 
 use crate::BACKENDS;
 
 /// Threads that compute as long as it lives, more than there are CPUs.
-struct Busy {
+pub(crate) struct Busy {
     is_over: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
 impl Busy {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let spin = |_| {
             let is_over = Arc::clone(&is_over);
@@ -39,9 +40,44 @@ fn sleep(milliseconds: u64) {
     thread::sleep(Duration::from_millis(milliseconds));
 }
 
-fn compute(turns: u64) {
-    for turn in 0..turns {
-        black_box(turn);
+/// Computes until its thread has executed for so long, however busy the machine is.
+pub(crate) fn compute(milliseconds: u64) {
+    let (start, end) = (ThreadTime::now(), Duration::from_millis(milliseconds));
+    while start.elapsed() < end {
+        (0..10_000).for_each(|turn| _ = black_box(turn));
+    }
+}
+
+/// What a task has measured of itself, in nanoseconds: wall time, time of its thread on a CPU, and time in
+/// which that was ready and had none.
+pub(crate) type Truth = [u64; 3];
+
+pub(crate) fn measured(work: impl FnOnce()) -> Truth {
+    // The two numbers of proc(5) that are the time on a CPU, behind by up to a tick, and the wait for one.
+    let ready = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let (wall, cpu, before) = (Instant::now(), ThreadTime::now(), ready());
+    work();
+    let (ready, cpu) = (ready() - before, cpu.elapsed());
+    [wall.elapsed().as_nanos() as u64, cpu.as_nanos() as u64, ready]
+}
+
+/// Fails where a record is off by more than a tenth of the time that the task has measured itself, but for
+/// what the worker took before and behind that.
+pub(crate) fn assert_true(task: &TaskRecord, truth: Truth) {
+    let [wall, cpu, runnable] = truth.map(Duration::from_nanos);
+    assert!(task.wall >= wall, "{truth:?}: {task:?}");
+    let outside = task.wall - wall + Duration::from_millis(1);
+    for (recorded, truth) in [
+        (task.cpu, cpu),
+        (task.runnable.expect("Linux tells"), runnable),
+        (blocked(task), wall.saturating_sub(cpu + runnable)),
+    ] {
+        let is_true =
+            recorded + outside > truth.mul_f64(0.9) && recorded < truth.mul_f64(1.1) + outside;
+        assert!(is_true, "{truth:?} of {wall:?}, {cpu:?}, {runnable:?}: {task:?}");
     }
 }
 
@@ -67,9 +103,10 @@ fn a_sleeper_is_blocked_and_a_busy_task_is_not_beside_other_programs() {
             assert!(is_near(blocked(task), truth), "{backend}: {task:?}");
             assert!(task.cpu < truth / 10, "{backend}: {task:?}");
         }
-        let computed = run(backend, compute, &[300_000_000; 3]);
-        for task in &computed.tasks {
-            assert!(blocked(task) < task.wall / 10, "{backend}: {task:?}");
+        let computed = run(backend, |time| measured(|| compute(time)), &[150; 3]);
+        for (task, &truth) in computed.tasks.iter().zip(&computed.results) {
+            assert_true(task, truth);
+            assert!(task.cpu >= Duration::from_millis(150), "{backend}: {task:?}");
         }
         let sum =
             |part: fn(&TaskRecord) -> Duration| computed.tasks.iter().map(part).sum::<Duration>();
@@ -106,28 +143,45 @@ fn who_waits_for_the_lock_is_known_to_wait_for_it() {
     for &backend in BACKENDS {
         let _busy = Busy::start();
         let run = run(backend, hold, &[60; 6]);
-        let waited: Duration = run.results.iter().map(|&waited| Duration::from_nanos(waited)).sum();
+        let waited: Vec<_> = run.results.iter().map(|&time| Duration::from_nanos(time)).collect();
+        for (task, &waited) in run.tasks.iter().zip(&waited) {
+            assert!(task.lock_wait <= waited, "{backend}: {waited:?}, {task:?}");
+        }
+        let waited: Duration = waited.iter().sum();
         assert!(is_near(run.timing.lock_wait, waited), "{backend}: {waited:?}, {:?}", run.timing);
         // Each but the first waits as long as another one sleeps.
         let some = Duration::from_millis(200);
         assert!(backend != Backend::Threading || run.timing.lock_wait > some, "{:?}", run.timing);
+        let slept = Duration::from_millis(6 * 60);
         let all = run.timing.blocked.unwrap();
-        assert!(all > Duration::from_millis(6 * 54), "{backend}: {:?}", run.timing);
+        assert!(all > slept.mul_f64(0.9), "{backend}: {:?}", run.timing);
+        assert!(all < (slept + waited).mul_f64(1.1), "{backend}: {waited:?}, {:?}", run.timing);
     }
 }
 
 #[test]
 fn who_reads_a_slow_pipe_is_blocked() {
-    /// Reads what another program takes its time to write.
-    fn read(milliseconds: u64) {
-        let script = format!("sleep 0.{milliseconds}; echo done");
-        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        assert_eq!(output.stdout, b"done\n");
+    /// Computes, and then reads what another program takes its time to write.
+    fn read(milliseconds: u64) -> Truth {
+        measured(|| {
+            compute(50);
+            let script = format!("sleep 0.{milliseconds}; echo done");
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(output.stdout, b"done\n");
+        })
     }
     for &backend in BACKENDS {
-        for task in &run(backend, read, &[400; 2]).tasks {
+        let _busy = Busy::start();
+        let run = run(backend, read, &[400; 2]);
+        for (task, &truth) in run.tasks.iter().zip(&run.results) {
+            // In a worker process, what the program computes is the task's.
+            if backend != Backend::Multiprocessing {
+                assert_true(task, truth);
+            }
+            let [wall, cpu, runnable] = truth.map(Duration::from_nanos);
+            let most = (wall - cpu - runnable).mul_f64(1.1) + (task.wall - wall);
+            assert!(blocked(task) < most, "{backend}: {most:?}, {task:?}");
             assert!(blocked(task) > Duration::from_millis(360), "{backend}: {task:?}");
-            assert!(blocked(task) + task.cpu <= task.wall, "{backend}: {task:?}");
         }
     }
 }

@@ -114,9 +114,19 @@ fn tasks_that_hold_the_lock_take_turns() {
 fn holding_the_lock_makes_tasks_wait() {
     let run = Parallel::new(3).map(wait_loop_withgil, [N; 6]).unwrap();
     assert!(run.results.iter().all(|&result| result == wait_loop_nogil(N)));
-    // Only one task can compute, so that the call lasts at least as long as their CPU times
-    // together, though three threads are there to run them.
-    assert!(run.timing.wall >= run.timing.worker_cpu.mul_f64(0.99), "{:?}", run.timing);
+    // While one computes, the others wait.
+    let waited = run.timing.lock_wait;
+    assert!(waited > run.timing.worker_cpu / 2, "{:?}", run.timing);
+    for task in &run.tasks {
+        // Nothing else blocks them.
+        let others = task.blocked().unwrap_or_default().saturating_sub(task.lock_wait);
+        assert!(others < task.wall / 10, "{task:?}");
+    }
+    let free = Parallel::new(3).map(wait_loop_nogil, [N; 6]).unwrap();
+    assert_eq!(free.timing.lock_wait, Duration::ZERO);
+    for task in &free.tasks {
+        assert!(task.blocked().unwrap_or_default() < task.wall / 10, "{task:?}");
+    }
 }
 
 #[test]
