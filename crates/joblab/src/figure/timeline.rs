@@ -27,8 +27,8 @@ const MOST_PARTS: usize = 400;
 ///
 /// A bar is filled from below with what became of its task's time: it computed, or no CPU was free, or
 /// it waited for the lock of [`with_gil`](crate::with_gil), or it was blocked otherwise. Where the system
-/// does not tell for how long no CPU was free, that is drawn as blocked, and the key leaves it out. Tasks
-/// too short to be drawn apart share a bar.
+/// does not tell for how long no CPU was free, what is left is drawn as time that it waited. Tasks too short
+/// to be drawn apart share a bar.
 ///
 /// # Errors
 /// Where plotters cannot draw.
@@ -67,6 +67,7 @@ const STATES: [(RGBColor, &str); 4] = [
     (BLOCKED, "blocked"),
 ];
 const NO_CPU_FREE: usize = 1;
+const REST: usize = 3;
 
 /// How many seconds a task was in each state.
 fn states(task: &TaskRecord) -> [f64; 4] {
@@ -149,7 +150,7 @@ impl Timeline {
             let busy: f64 = bars.iter().map(|bar| bar.end - bar.start).sum();
             let (n_tasks, from, to) = (bars.len(), time(first.start), time(last.end));
             let _ = write!(text, " {name}: {n_tasks} tasks from {from} to {to}");
-            for (state, (_, what)) in STATES.into_iter().enumerate() {
+            for (state, _, what) in self.states() {
                 let share: f64 = bars.iter().map(|bar| bar.states[state]).sum();
                 let percent = 100.0 * share / busy.max(1e-9);
                 // Computing is always told.
@@ -160,6 +161,16 @@ impl Timeline {
             text.push('.');
         }
         text
+    }
+
+    /// The states that are told apart, by their places in [`STATES`].
+    fn states(&self) -> impl Iterator<Item = (usize, RGBColor, &'static str)> {
+        let states = STATES.into_iter().enumerate();
+        states.filter_map(|(state, (colour, what))| match state {
+            NO_CPU_FREE if !self.tells_runnable => None,
+            REST if !self.tells_runnable => Some((state, colour, "waited")),
+            _ => Some((state, colour, what)),
+        })
     }
 
     /// Where it comes from, if it was not measured.
@@ -177,9 +188,8 @@ impl Timeline {
     }
 
     pub(super) fn draw(&self, page: &Page<'_>, top: i32) -> DrawResult {
-        let is_told = |&(state, _): &(usize, _)| self.tells_runnable || state != NO_CPU_FREE;
-        let told = STATES.into_iter().enumerate().filter(is_told).map(|(_, entry)| entry);
-        let entries = told.chain([(IDLE, "idle")]);
+        let states = self.states().map(|(_, colour, what)| (colour, what));
+        let entries = states.chain([(IDLE, "idle")]);
         let entries = entries.map(|(colour, what)| (Mark::Block(colour), what));
         let top = key(page, top, entries)? + 8;
         let height = self.lane_height();

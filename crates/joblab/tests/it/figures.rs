@@ -190,8 +190,8 @@ fn what_the_system_does_not_tell_is_left_out() {
     assert_eq!((run.timing.runnable, run.timing.blocked), (None, None));
     let figure = timeline(&run).unwrap();
     let names: Vec<_> = key(&figure).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["computed", "waited for the lock", "blocked", "idle"]);
-    let described = "worker-0: 1 tasks from 0 µs to 1 ms, 25 % computed, 75 % blocked.";
+    assert_eq!(names, ["computed", "waited for the lock", "waited", "idle"]);
+    let described = "worker-0: 1 tasks from 0 µs to 1 ms, 25 % computed, 75 % waited.";
     assert!(figure.description().ends_with(described), "{}", figure.description());
     let text = run.to_string();
     for row in ["no CPU was free", "blocked", "waited for the lock"] {
@@ -209,7 +209,7 @@ fn a_timeline_has_a_lane_for_each_worker_and_a_bar_for_each_task() {
     let full = computed[0];
     assert_eq!((computed, blocked), (vec![full, full, full / 2], vec![full, full / 2]));
     assert_eq!(figure.svg().matches("\nidle\n").count(), 3, "two workers, and the key");
-    let described = "worker-0: 2 tasks from 0 µs to 2 ms, 50 % computed, 50 % blocked. \
+    let described = "worker-0: 2 tasks from 0 µs to 2 ms, 50 % computed, 50 % waited. \
                      worker-2: 1 tasks from 0 µs to 100 µs, 100 % computed. worker-10:";
     assert!(figure.description().contains(described), "{}", figure.description());
     assert!(figure.svg().contains("time since the call (ms)"));
