@@ -13,6 +13,7 @@ promises![
     a_changed_list_runs_what_is_new_in_it,
     equal_tasks_take_one_result_each,
     other_functions_types_and_names_have_results_of_their_own,
+    an_edited_function_takes_what_it_gave_before,
     iterators_take_and_keep_results_too,
     errors_of_tasks_are_run_again,
     kept_results_come_back_as_they_were,
@@ -140,6 +141,32 @@ fn other_functions_types_and_names_have_results_of_their_own(make: Make<'_>) {
     }
 }
 
+/// A file knows arguments, types and names. What a function's code does it does not know: a build at
+/// another time has other code for the same function, and all results would be lost where nothing has
+/// changed. So who edits a function says so, with another name or another file.
+fn an_edited_function_takes_what_it_gave_before(make: Make<'_>) {
+    type Function = fn(u64) -> u64;
+    let first: Function = {
+        fn edited(n: u64) -> u64 {
+            n * n
+        }
+        edited
+    };
+    let second: Function = {
+        fn edited(n: u64) -> u64 {
+            n * n * n
+        }
+        edited
+    };
+    let kept = Kept::new();
+    let parallel = make(2).resume(kept.path());
+    assert_eq!(parallel.map(first, 0..4).unwrap().results, squares(0..4));
+    let run = parallel.map(second, 0..5).unwrap();
+    assert_eq!((run.resumed(), run.results), (4, vec![0, 1, 4, 9, 64]));
+    let run = make(2).resume_as(kept.path(), "second").map(second, 0..5).unwrap();
+    assert_eq!((run.resumed(), run.results), (0, vec![0, 1, 8, 27, 64]));
+}
+
 fn iterators_take_and_keep_results_too(make: Make<'_>) {
     let kept = Kept::new();
     let parallel = make(2).resume(kept.path());
@@ -189,7 +216,9 @@ fn errors_of_tasks_are_run_again(make: Make<'_>) {
     };
     assert_eq!(run.results, squares(0..12));
     assert!((1..=3).contains(&failures), "{failures}");
-    assert_eq!(kept.marks.count_of(3), 2);
+    // It may have run again beside one whose failure ended the call.
+    let attempts = kept.marks.count_of(3);
+    assert!((2..=failures + 1).contains(&attempts), "{attempts} attempts in {failures} failures");
 }
 
 fn kept_results_come_back_as_they_were(make: Make<'_>) {

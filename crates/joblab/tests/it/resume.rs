@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use joblab::{Backend, Parallel, SharedSlice, delayed};
 
+use crate::dask::Cluster;
 use crate::{BACKENDS, system};
 
 /// A folder that goes with its owner.
@@ -126,6 +127,40 @@ fn a_file_is_one_calls_at_a_time() {
         assert!(error.to_string().contains("another call or program"), "{error}");
         assert_eq!(one.map(Result::unwrap).count(), 49);
         assert_eq!(parallel.map(text, 0..3).unwrap().results.len(), 3);
+    }
+}
+
+#[test]
+fn a_file_is_one_programs_at_a_time() {
+    if let Some(path) = std::env::var_os(OF) {
+        match sequential(Path::new(&path)).map(text, 0..3) {
+            Ok(run) => println!("\nthe other program found {} of 3", run.resumed()),
+            Err(error) => println!("\nthe other program's error: {error}"),
+        }
+        return;
+    }
+    let folder = Folder::new("resume-programs");
+    let path = folder.file();
+    let other_program = || {
+        let mut command = system::alone("resume::a_file_is_one_programs_at_a_time");
+        let output = command.env(OF, &path).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for &backend in BACKENDS {
+        let parallel = Parallel::new(2).backend(backend).resume(&path);
+        let mut results = parallel.iter((0..50).map(|n| delayed(text, n))).unwrap();
+        results.next().unwrap().unwrap();
+        let (told, path) = (other_program(), path.display());
+        let error = format!(
+            "\nthe other program's error: another call or program writes to the file of results {path}: "
+        );
+        assert!(told.contains(&error), "{backend}: {told}");
+        assert_eq!(results.map(Result::unwrap).count(), 49, "the call goes on");
+        // The pool still has its workers, and the call no longer has the file.
+        let told = other_program();
+        assert!(told.contains("\nthe other program found 3 of 3"), "{backend}: {told}");
+        drop(parallel);
     }
 }
 
@@ -280,6 +315,39 @@ fn nothing_is_lost_or_runs_again_when_the_program_is_killed_at_any_moment() {
         }
         assert!(with_some > kills / 4, "{backend}: {with_some} of {killed} got something done");
     }
+}
+
+#[test]
+#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
+fn a_program_that_was_killed_goes_on_at_the_same_cluster() {
+    if let Ok(of) = std::env::var(OF) {
+        return work(&of);
+    }
+    let cluster = Cluster::start("resume", 2);
+    let folder = Folder::new("resume-dask");
+    let (path, ran) = (folder.file(), || numbers(&folder.0.join("ran")));
+    let mut command =
+        system::alone("resume::a_program_that_was_killed_goes_on_at_the_same_cluster");
+    command.env(OF, format!("dask:{}", folder.0.display()));
+    command.env("DASK_SCHEDULER_ADDRESS", cluster.address()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let told = lines.filter_map(|line| line.strip_prefix("result ")?.parse().ok()).take(20);
+    let reported: BTreeSet<u64> = told.collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let (kept, before) = (tasks_in(&path), ran());
+    assert_eq!(reported.len(), 20);
+    assert!(kept.is_superset(&reported), "what was told is kept");
+    let parallel =
+        Parallel::new(2).backend(Backend::Dask).scheduler(cluster.address()).resume(&path);
+    let run = parallel.map(slow, (0..TASKS).map(|n| (folder.0.clone(), n))).unwrap();
+    assert_eq!(run.resumed(), kept.len());
+    assert!(run.results.into_iter().eq((0..TASKS).map(|n| n * 3)));
+    let after = ran();
+    assert!(kept.iter().all(|n| after[n] == before[n]), "what was kept did not run again");
+    assert!((0..TASKS).all(|n| after.contains_key(&n)), "and all of the rest did");
 }
 
 /// Kills a program after a time, or at its end; the results that it told of, and whether it was over.
