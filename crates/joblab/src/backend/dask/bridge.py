@@ -14,7 +14,6 @@ from distributed import Client, KilledWorker, LocalCluster, as_completed
 ROOM = 0  # Not a frame: an answer has made room for a task.
 # A task: no code of ours but in the plugin that the worker has. Where it has none, KeyError(pool).
 RUN = "__import__('distributed').get_worker().plugins[pool].run(*job, copies[:of_state], copies[of_state:])"
-OLDEST = {"python": (3, 10), "distributed": (2024, 1)}
 LONGEST_DELAY = 0.02  # For others to come along, in seconds.
 ATTEMPTS = 4  # How often a task is handed over that workers could not begin.
 
@@ -46,17 +45,6 @@ def without_debug(elf):
     struct.pack_into("Q", kept, 40, 0)
     struct.pack_into("HH", kept, 60, 0, 0)
     return bytes(kept)
-
-
-def too_old(who, packages):
-    """What is older than it may be, in words."""
-    for name, least in OLDEST.items():
-        found = (packages or {}).get(name) or ""
-        numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
-        if () < numbers < least:
-            least = ".".join(map(str, least))
-            return f"{who} has {name} {found}, and Backend::Dask needs {least} or later"
-    return None
 
 
 class Refused(Exception):
@@ -177,16 +165,17 @@ class Bridge:
                 pipe = os.open(waits, os.O_WRONLY | os.O_NONBLOCK)
                 os.write(pipe, b".")
                 os.close(pipe)
+        # Such as `resources`, `workers` and `priority`.
+        options = dask.config.get("joblab", {})
         # Not where it cannot run, if it can elsewhere.
-        fit = self.fit() if self.unfit else []
-        options = {"workers": fit, "allow_other_workers": True} if fit else {}
+        if self.unfit and "workers" not in options and (fit := self.fit()):
+            options = {"workers": fit, "allow_other_workers": True} | options
         futures = self.client.map(
             functools.partial(eval, RUN),
             list(given.values()),
             key=[(self.pool, job.number, job.attempts) for job in given],
             pure=False,
-            # Such as `resources`, `workers` and `priority`.
-            **options | dask.config.get("joblab", {}),
+            **options,
         )
         for job, future in zip(given, futures):
             job.future, self.jobs[job.number] = future, job
