@@ -52,10 +52,13 @@ class Refused(Exception):
 
 
 class Bridge:
-    def __init__(self, client, n_jobs, entry, frames, out):
-        self.client, self.n_jobs, self.frames, self.out = client, n_jobs, frames, out
+    def __init__(self, frames, out):
+        self.frames, self.out, self.writing = frames, out, threading.Lock()
+
+    def begin(self, client, n_jobs, entry):
+        """Makes itself at home on a cluster that can do with it."""
+        self.client, self.n_jobs = client, n_jobs
         self.pool = f"joblab-{uuid.uuid4().hex}"
-        self.writing = threading.Lock()
         self.n_images, self.threads, self.is_ready = 0, 0, False
         self.waiting = collections.deque()
         self.jobs, self.copies, self.unfit, self.memory = {}, {}, set(), {}
@@ -102,7 +105,9 @@ class Bridge:
 
     def refuse(self, reason):
         """Gives up: the crate reports the reason."""
-        self.send(REFUSED, [str(reason).encode()])
+        is_words = isinstance(reason, (str, Refused))
+        words = str(reason) if is_words else f"{type(reason).__name__}: {reason}"
+        self.send(REFUSED, [words.encode()])
         os._exit(1)
 
     def hello(self, is_local):
@@ -336,24 +341,17 @@ def main(address, n_local, n_jobs, entry, n_images):
 
     start(read)
     start(watch, os.getppid())
+    bridge = Bridge(frames, out)
     try:
         client, cluster = connect(address, int(n_local))
-        n_jobs = int(n_local if cluster else n_jobs)
-        bridge = Bridge(client, n_jobs, entry, frames, out)
+        bridge.begin(client, int(n_local if cluster else n_jobs), entry)
         for _ in range(int(n_images)):
             bridge.ship_image(frames.get()[1])
         bridge.hello(cluster is not None)
-    except Exception as error:
-        words = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
-        out.write(frame(REFUSED, words.encode()))
-        out.flush()
-        os._exit(1)
-    start(bridge.answer_all)
-    try:
+        start(bridge.answer_all)
         bridge.work()
     except Exception as error:
-        bridge.refuse(f"{type(error).__name__}: {error}")
-    client.unsubscribe_topic(client.id)
+        bridge.refuse(error)
     client.close()
     if cluster:
         cluster.close()

@@ -22,6 +22,7 @@ from distributed.versions import get_versions
 # What runs a library's entry: a Python process that has nothing else to do.
 HOST = "import ctypes, sys; ctypes.CDLL(sys.argv[1])[sys.argv[2]](None)"
 LONGEST = 1 << 16  # A line that is longer is passed on in pieces.
+LARGE = 1 << 20  # A result of so many bytes is not to be copied needlessly.
 MOST_FILES = 253  # As many files as one message may have (SCM_MAX_FD of Linux).
 OLDEST = {"python": (3, 10), "distributed": (2024, 1)}
 FINISH_WITHIN = 5  # How long processes may take to drop their states, in seconds.
@@ -363,7 +364,8 @@ class Process:
         reply[: len(head)] = head
         if self.file.readinto(memoryview(reply)[len(head) :]) < length:
             raise ConnectionError
-        return reply
+        # Dask carries a view as it is. Others it pickles, which copies them, but costs less.
+        return memoryview(reply) if length > LARGE else reply
 
     def hand_over(self, copies):
         """Gives the process the files of the next message's shared memory, in its order."""
