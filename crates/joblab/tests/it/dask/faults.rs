@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use joblab::{Backend, Parallel};
 
 use super::cluster::{ADDRESS, Cluster, ask, python, said};
+use super::starts::refused;
 use super::{dask_worker, square, workers};
 use crate::system::{eventually, is_alone, kill};
 
@@ -140,7 +141,7 @@ fn a_scheduler_that_goes_away_is_an_error() {
     });
     assert!(parallel.map(square, [1]).is_err(), "it stays an error");
     // Dask tries for as long as its configuration says: 30 s without one.
-    let error = cluster.parallel(-1).map(square, [1]).unwrap_err();
+    let error = refused(&cluster.parallel(-1));
     assert!(error.to_string().contains("cannot be used"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(120));
 }
@@ -151,7 +152,7 @@ fn a_worker_of_another_architecture_is_named() {
     let cluster = Cluster::odd("machine", |_| {
         "import platform; platform.machine = lambda: 'sparc64'".to_owned()
     });
-    let error = cluster.parallel(-1).map(square, 0..3).unwrap_err().to_string();
+    let error = refused(&cluster.parallel(-1)).to_string();
     let built = format!("the program is built for {}", std::env::consts::ARCH);
     assert!(error.contains("Dask worker odd (sparc64"), "{error}");
     assert!(error.contains(&built), "{error}");
@@ -175,7 +176,7 @@ fn a_worker_with_an_older_c_library_is_named() {
         assert!(made.unwrap().success());
         format!("import os; os.environ['LD_LIBRARY_PATH'] = '{}'", folder.display())
     });
-    let error = cluster.parallel(-1).map(square, 0..3).unwrap_err().to_string();
+    let error = refused(&cluster.parallel(-1)).to_string();
     assert!(error.contains("Dask worker odd ("), "{error}");
     assert!(error.contains("version `GLIBC_") && error.contains("not found"), "{error}");
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use joblab::{Backend, Parallel, SharedSlice};
 
 use super::cluster::{ADDRESS, Cluster, ask, own_python, python, said, skipped, wait_for};
+use super::starts::refused;
 use super::{dask_worker, square, workers};
 use crate::system::{
     alone, children, eventually, in_a_process_of_its_own, is_alone, is_running, kill, kilobytes,
@@ -191,7 +192,7 @@ fn a_worker_with_a_full_disk_is_named_or_others_do_its_tasks() {
     let mut cluster = Cluster::new("full");
     let Some(full) = Mounted::new(&cluster, "size=1m") else { return };
     full.add_worker(&mut cluster, "full");
-    let error = cluster.parallel(-1).map(square, 0..3).unwrap_err().to_string();
+    let error = refused(&cluster.parallel(-1)).to_string();
     assert!(error.contains("Dask worker full") && error.contains("No space left"), "{error}");
     cluster.add_worker("healthy", 1);
     cluster.wait_for_log("healthy");

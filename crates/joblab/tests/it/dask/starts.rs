@@ -22,7 +22,7 @@ const TOO_OLD: &str = "has distributed 2022.1.0, and Backend::Dask needs 2024.1 
 
 /// Why a call fails that nothing could be given to, where the scheduler's log would say nothing.
 #[track_caller]
-fn refused(parallel: &Parallel) -> Error {
+pub(super) fn refused(parallel: &Parallel) -> Error {
     let error = parallel.map(square, [1]).unwrap_err();
     assert!(!error.to_string().contains("log"), "{error}");
     error
