@@ -60,8 +60,9 @@ pub enum Backend {
     /// `$JOBLAB_PYTHON`, or else the first of that of `$VIRTUAL_ENV`, that of `$CONDA_PREFIX`, and
     /// `python3`. The cluster's Pythons may be others, as old as that at most, which is checked before
     /// anything is put there. Dask's configuration, its limits and its security settings apply. What that
-    /// has under `joblab` goes to each `Client.map`, as `DASK_JOBLAB__RESOURCES="{'GPU': 1}"` in the
-    /// environment, or `workers` and `priority`.
+    /// has under `joblab` goes to each `Client.map`: `resources`, `workers`, `priority`, `retries`, as with
+    /// `DASK_JOBLAB__RESOURCES="{'GPU': 1}"` in the environment. It is read when a pool starts, with its
+    /// first call, and holds for all calls of that pool.
     ///
     /// What the scheduler and the workers are given goes when the pool does, or this program, however it
     /// ends. Tasks go to other workers where one cannot run the program. A task that makes such a call

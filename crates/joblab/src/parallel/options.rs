@@ -40,8 +40,10 @@ impl Parallel {
         self
     }
 
-    /// Limits how long a call may take as a whole, once there are workers. Threads cannot be stopped:
-    /// the call then waits for the tasks that run, and starts no others.
+    /// Limits how long a call may take as a whole. Threads cannot be stopped: the call then waits for the
+    /// tasks that run, and starts no others. The first call of [`Backend::Dask`](crate::Backend::Dask),
+    /// which starts a Python process and connects it to the cluster, may take that long for this alone,
+    /// and again for its tasks.
     pub fn call_timeout(mut self, limit: Duration) -> Self {
         self.options.call_timeout = Some(limit);
         self

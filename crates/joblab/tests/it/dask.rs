@@ -9,6 +9,7 @@ mod memory;
 mod network;
 mod others;
 mod pythons;
+mod starts;
 
 use std::collections::BTreeSet;
 use std::fs;

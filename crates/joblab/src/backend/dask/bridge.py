@@ -14,7 +14,6 @@ from distributed import Client, KilledWorker, LocalCluster, as_completed
 ROOM = 0  # Not a frame: an answer has made room for a task.
 # A task: no code of ours but in the plugin that the worker has. Where it has none, KeyError(pool).
 RUN = "__import__('distributed').get_worker().plugins[pool].run(*job, copies[:of_state], copies[of_state:])"
-OLDEST = {"python": (3, 10), "distributed": (2024, 1)}
 LONGEST_DELAY = 0.02  # For others to come along, in seconds.
 ATTEMPTS = 4  # How often a task is handed over that workers could not begin.
 
@@ -48,26 +47,18 @@ def without_debug(elf):
     return bytes(kept)
 
 
-def too_old(who, packages):
-    """What is older than it may be, in words."""
-    for name, least in OLDEST.items():
-        found = (packages or {}).get(name) or ""
-        numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
-        if () < numbers < least:
-            least = ".".join(map(str, least))
-            return f"{who} has {name} {found}, and Backend::Dask needs {least} or later"
-    return None
-
-
 class Refused(Exception):
     """Why there is no cluster."""
 
 
 class Bridge:
-    def __init__(self, client, n_jobs, entry, frames, out):
-        self.client, self.n_jobs, self.frames, self.out = client, n_jobs, frames, out
+    def __init__(self, frames, out):
+        self.frames, self.out, self.writing = frames, out, threading.Lock()
+
+    def begin(self, client, n_jobs, entry):
+        """Makes itself at home on a cluster that can do with it."""
+        self.client, self.n_jobs = client, n_jobs
         self.pool = f"joblab-{uuid.uuid4().hex}"
-        self.writing = threading.Lock()
         self.n_images, self.threads, self.is_ready = 0, 0, False
         self.waiting = collections.deque()
         self.jobs, self.copies, self.unfit, self.memory = {}, {}, set(), {}
@@ -114,7 +105,9 @@ class Bridge:
 
     def refuse(self, reason):
         """Gives up: the crate reports the reason."""
-        self.send(REFUSED, [str(reason).encode()])
+        is_words = isinstance(reason, (str, Refused))
+        words = str(reason) if is_words else f"{type(reason).__name__}: {reason}"
+        self.send(REFUSED, [words.encode()])
         os._exit(1)
 
     def hello(self, is_local):
@@ -177,16 +170,17 @@ class Bridge:
                 pipe = os.open(waits, os.O_WRONLY | os.O_NONBLOCK)
                 os.write(pipe, b".")
                 os.close(pipe)
+        # Such as `resources`, `workers` and `priority`.
+        options = dask.config.get("joblab", {})
         # Not where it cannot run, if it can elsewhere.
-        fit = self.fit() if self.unfit else []
-        options = {"workers": fit, "allow_other_workers": True} if fit else {}
+        if self.unfit and "workers" not in options and (fit := self.fit()):
+            options = {"workers": fit, "allow_other_workers": True} | options
         futures = self.client.map(
             functools.partial(eval, RUN),
             list(given.values()),
             key=[(self.pool, job.number, job.attempts) for job in given],
             pure=False,
-            # Such as `resources`, `workers` and `priority`.
-            **options | dask.config.get("joblab", {}),
+            **options,
         )
         for job, future in zip(given, futures):
             job.future, self.jobs[job.number] = future, job
@@ -347,24 +341,17 @@ def main(address, n_local, n_jobs, entry, n_images):
 
     start(read)
     start(watch, os.getppid())
+    bridge = Bridge(frames, out)
     try:
         client, cluster = connect(address, int(n_local))
-        n_jobs = int(n_local if cluster else n_jobs)
-        bridge = Bridge(client, n_jobs, entry, frames, out)
+        bridge.begin(client, int(n_local if cluster else n_jobs), entry)
         for _ in range(int(n_images)):
             bridge.ship_image(frames.get()[1])
         bridge.hello(cluster is not None)
-    except Exception as error:
-        words = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
-        out.write(frame(REFUSED, words.encode()))
-        out.flush()
-        os._exit(1)
-    start(bridge.answer_all)
-    try:
+        start(bridge.answer_all)
         bridge.work()
     except Exception as error:
-        bridge.refuse(f"{type(error).__name__}: {error}")
-    client.unsubscribe_topic(client.id)
+        bridge.refuse(error)
     client.close()
     if cluster:
         cluster.close()

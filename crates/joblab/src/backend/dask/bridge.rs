@@ -38,8 +38,6 @@ const HERE: &str = include_str!("bridge.py");
 /// How long a bridge may take to start where the call has no limit: more than Dask's own limits, which
 /// say what is wrong.
 const LONGEST: Duration = Duration::from_secs(600);
-/// How long it may take at least: a call's limit is for its tasks, once there are workers.
-const LEAST: Duration = Duration::from_secs(30);
 /// The status with which a Python ends that has no `distributed`.
 const NO_DASK: i32 = 77;
 
@@ -78,7 +76,7 @@ pub(super) fn start(
     entry: &str,
     images: &[Arc<Vec<u8>>],
 ) -> Result<Started, Error> {
-    let limit = wanted.limit.map_or(LONGEST, |limit| limit.max(LEAST));
+    let (begun, limit) = (Moment::now(), wanted.limit.unwrap_or(LONGEST));
     let pythons = pythons();
     for python in &pythons {
         let failed = |error| Error::pool(wanted.n_workers, error);
@@ -112,7 +110,7 @@ pub(super) fn start(
         let mut listener = Listener { child, decoder: Decoder::new(ours), printed, printer };
         // What there is to say of a bridge that has ended is found out by reading.
         images.iter().for_each(|image| drop(write_all(&mut socket, image)));
-        match listener.first(limit) {
+        match listener.first(begun, limit) {
             Ok((Kind::Hello, body)) => {
                 let hello = DaskHello::read(&body);
                 let DaskHello { threads, is_local } = hello.unwrap_or_default();
@@ -124,10 +122,16 @@ pub(super) fn start(
             }
             Err(Broken::Io(error)) if error.kind() == ErrorKind::TimedOut => {
                 listener.end();
-                return Err(match wanted.limit {
+                let (python, words) = (python.display(), listener.printed.last_words());
+                let mut error = match wanted.limit {
                     Some(_) => Error::timeout("call_timeout", limit),
                     None => Error::dask(&format!("it did not answer within {limit:?}")),
-                });
+                };
+                error.add(&format!(
+                    "Dask was still starting ({python}: {words}): see that this Python, the scheduler \
+                     and all workers answer, or give the call more time"
+                ));
+                return Err(error);
             }
             Err(_) => {
                 if listener.child.wait().is_ok_and(|status| status.code() == Some(NO_DASK)) {
@@ -163,13 +167,12 @@ fn chosen() -> Option<OsString> {
 
 impl Listener {
     /// The first word, which a bridge says when it is connected or gives up.
-    fn first(&mut self, limit: Duration) -> Result<(Kind, Vec<u8>), Broken> {
-        let started = Moment::now();
+    fn first(&mut self, begun: Moment, limit: Duration) -> Result<(Kind, Vec<u8>), Broken> {
         loop {
             if let Some(first) = self.decoder.next()? {
                 return Ok(first);
             }
-            let left = limit.saturating_sub(started.elapsed());
+            let left = limit.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Err(Broken::Io(ErrorKind::TimedOut.into()));
             }
@@ -277,5 +280,26 @@ fn failure(completion: &Completion, reply: &DaskReply<'_>) -> Error {
             Error::task_timeout(first, completion.task_timeout().unwrap_or_default(), &end)
         }
         Verdict::Done | Verdict::Lost => Error::dask_task(first, &words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_dask_and_python_only_what_is_public_is_used() {
+        // What os(3) has under such a name is for all.
+        const PUBLIC: [&str; 1] = ["_exit"];
+        let sources = [START, ON_CLUSTER, HERE].concat();
+        let names = sources.split('.').skip(1).map(|after| {
+            let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
+            after.split(|c| !is_of_name(c)).next().unwrap_or_default()
+        });
+        let is_private = |name: &&str| name.starts_with('_') && !name.ends_with("__");
+        let private: Vec<_> =
+            names.filter(is_private).filter(|name| !PUBLIC.contains(name)).collect();
+        assert!(private.is_empty(), "{private:?}");
+        assert!(sources.contains("os._exit("), "the sources are there");
     }
 }

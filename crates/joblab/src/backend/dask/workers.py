@@ -17,12 +17,26 @@ from pickle import PickleBuffer
 
 from distributed import secede
 from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
+from distributed.versions import get_versions
 
 # What runs a library's entry: a Python process that has nothing else to do.
 HOST = "import ctypes, sys; ctypes.CDLL(sys.argv[1])[sys.argv[2]](None)"
 LONGEST = 1 << 16  # A line that is longer is passed on in pieces.
+LARGE = 1 << 20  # A result of so many bytes is not to be copied needlessly.
 MOST_FILES = 253  # As many files as one message may have (SCM_MAX_FD of Linux).
+OLDEST = {"python": (3, 10), "distributed": (2024, 1)}
 FINISH_WITHIN = 5  # How long processes may take to drop their states, in seconds.
+
+
+def too_old(who, packages):
+    """What is older than it may be, in words."""
+    for name, least in OLDEST.items():
+        found = (packages or {}).get(name) or ""
+        numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+        if () < numbers < least:
+            least = ".".join(map(str, least))
+            return f"{who} has {name} {found}, and Backend::Dask needs {least} or later"
+    return None
 
 
 class Host(Travels, SchedulerPlugin):
@@ -221,6 +235,9 @@ class Process:
 
     def __init__(self, pool):
         self.pool, self.images, self.has_state, self.is_stopped = pool, 0, False, False
+        # Whoever came before the pool did was asked by it: bridge.py.
+        if refused := too_old("it", get_versions()["packages"]):
+            raise CannotRun(refused)
         program = pool.asset(0)
         if program.machine != platform.machine():
             raise CannotRun(f"the program is built for {program.machine}")
@@ -347,7 +364,8 @@ class Process:
         reply[: len(head)] = head
         if self.file.readinto(memoryview(reply)[len(head) :]) < length:
             raise ConnectionError
-        return reply
+        # Dask carries a view as it is. Others it pickles, which copies them, but costs less.
+        return memoryview(reply) if length > LARGE else reply
 
     def hand_over(self, copies):
         """Gives the process the files of the next message's shared memory, in its order."""

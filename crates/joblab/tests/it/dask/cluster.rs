@@ -1,16 +1,43 @@
 //! Schedulers and workers as separate processes, each in a folder of its own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use joblab::{Backend, Parallel};
 
-use crate::system::eventually;
+use crate::system::{alone, eventually};
 
 pub(super) fn python() -> Command {
     Command::new(std::env::var_os("JOBLAB_PYTHON").unwrap_or_else(|| "python3".into()))
+}
+
+/// Where that is, as an absolute path.
+pub(super) fn own_python() -> String {
+    let output = python().args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The variable with a scheduler's address for this program's other self.
+pub(super) const ADDRESS: &str = "JOBLAB_TEST_ADDRESS";
+
+/// What this program's other self says, which runs one test alone.
+pub(super) fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
+    let mut command = alone(test);
+    prepare(&mut command);
+    let output = command.output().unwrap();
+    let both = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+/// Says that a test, or what is left of it, does not run here. A machine that could run it must, where
+/// what it finds decides.
+#[track_caller]
+pub(super) fn skipped(why: &str, could_run: bool) {
+    println!("SKIPPED: {why}");
+    let in_ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
+    assert!(!could_run || !in_ci, "here it has to run: {why}");
 }
 
 /// A scheduler and workers; they end with this value.
@@ -40,6 +67,29 @@ impl Cluster {
         }
         cluster.wait_for(workers * threads);
         cluster
+    }
+
+    /// One of one worker that calls itself `odd`, and runs a piece of Python as it starts: Dask's preload.
+    pub(super) fn odd(test: &str, preload: impl FnOnce(&Path) -> String) -> Cluster {
+        let mut cluster = Cluster::new(test);
+        cluster.add_scheduler(python(), "127.0.0.1", &[]);
+        let preload = preload(&cluster.folder);
+        cluster.add_odd_worker(&preload);
+        cluster
+    }
+
+    pub(super) fn add_odd_worker(&mut self, preload: &str) {
+        let file = self.preload(preload);
+        let arguments = ["--nthreads", "1", "--no-nanny", "--preload", &file];
+        self.add_worker_at("odd", python(), "127.0.0.1", &arguments);
+        self.wait_for_log("odd");
+    }
+
+    /// The file with this piece of Python.
+    pub(super) fn preload(&self, preload: &str) -> String {
+        let file = self.folder.join("preload.py");
+        fs::write(&file, preload).unwrap();
+        file.display().to_string()
     }
 
     pub(super) fn add_scheduler(&mut self, python: Command, host: &str, arguments: &[&str]) {

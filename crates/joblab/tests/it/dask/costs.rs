@@ -53,30 +53,27 @@ fn a_task_costs_no_more_than_one_of_python() {
     turns("12 loops, processes and Dask", 1.1, || [loops(&processes), loops(&together)]);
 }
 
-/// Measures both turn by turn, so that what else the machine does burdens both, until the second takes
-/// at most so many times as long as the first; gives that turn.
+/// Measures both turn by turn, so that what else the machine does burdens both: by the median of the turns,
+/// which it gives, the second takes at most so many times as long as the first. Medians of the same differ
+/// by some hundredths where nobody else wants the CPUs; where others do, whoever needs more processes for
+/// the same waits more often.
+#[track_caller]
 fn turns(what: &str, most: f64, measure: impl Fn() -> [f64; 2]) -> [f64; 2] {
-    // Whoever needs more processes for the same waits more often where others want the CPUs, too.
     let is_idle = || {
         let timing = Parallel::new(2).map(wait_loop_nogil, [250; 2]).unwrap().timing;
         timing.cpu.as_secs_f64() > 1.8 * timing.wall.as_secs_f64()
     };
-    let (mut seen, mut was_idle) = (Vec::new(), false);
-    for _ in 0..6 {
-        let before = is_idle();
-        let times = measure();
-        println!("{what}: {times:?} s");
-        if times[1] <= most * times[0] {
-            return times;
-        }
-        was_idle |= before && is_idle();
-        seen.push(times);
+    let (mut seen, mut is_quiet) = (Vec::new(), is_idle());
+    for _ in 0..5 {
+        seen.push(measure());
+        is_quiet &= is_idle();
     }
-    assert!(!was_idle, "{what}: {seen:?}");
-    println!("SKIPPED: to tell if it is {most} times at most, an idle machine is needed");
-    let best = seen.into_iter().min_by(|a, b| (a[1] / a[0]).total_cmp(&(b[1] / b[0]))).unwrap();
-    assert!(best[1] <= 1.5 * most * best[0], "{what}: {best:?}");
-    best
+    seen.sort_by(|a, b| (a[1] / a[0]).total_cmp(&(b[1] / b[0])));
+    let (median, most) = (seen[2], if is_quiet { 1.1 * most } else { 2.0 * most });
+    let times = median[1] / median[0];
+    println!("{what}: {seen:?} s, the median {times:.2} times, at most {most:.2}");
+    assert!(times <= most, "{what}: {seen:?}");
+    median
 }
 
 /// What a process holds of memory, in kB.

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::parent_id;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use joblab::{Backend, Parallel};
 
-use super::cluster::{Cluster, python};
+use super::cluster::{ADDRESS, Cluster, ask, python, said};
+use super::starts::refused;
 use super::{dask_worker, square, workers};
-use crate::system::{alone, eventually, is_alone, kill};
+use crate::system::{eventually, is_alone, kill};
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
@@ -44,7 +44,9 @@ fn a_task_that_fails_late_or_crashes_leaves_the_dask_worker_alone() {
     let limited = cluster.parallel(-1).task_timeout(Duration::from_millis(300));
     let error = limited.map(sleeps_at_three, 0..6).unwrap_err();
     assert!(error.is_timeout() && error.task_index() == Some(3), "{error}");
-    let limited = cluster.parallel(-1).call_timeout(Duration::from_secs(2));
+    let limited = cluster.parallel(-1);
+    assert_eq!(limited.map(square, [3]).unwrap().results, [9]);
+    let limited = limited.call_timeout(Duration::from_secs(2));
     let error = limited.map(sleeps_at_three, 0..6).unwrap_err();
     assert!(error.is_timeout(), "{error}");
     // The workers are free again at once, since the sleeping tasks were stopped.
@@ -53,6 +55,45 @@ fn a_task_that_fails_late_or_crashes_leaves_the_dask_worker_alone() {
 
     let after = parallel.map(dask_worker, [50; 8]).unwrap().results;
     assert!(after.iter().all(|worker| before.contains(worker)));
+}
+
+#[test]
+#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
+fn a_task_that_crashes_is_one_of_dasks_that_failed_and_has_dasks_retries() {
+    const FAILED: &str = "
+def failed(dask_scheduler):
+    log = dask_scheduler.transition_log
+    return [str(key) for key, _, finish, *_ in log if finish == 'erred' and 'joblab' in str(key)]
+print(len(client.run_on_scheduler(failed)))
+";
+    fn crashes_once(file: String) {
+        if std::fs::File::create_new(file).is_ok() {
+            std::process::abort();
+        }
+    }
+    const TEST: &str =
+        "dask::faults::a_task_that_crashes_is_one_of_dasks_that_failed_and_has_dasks_retries";
+    const FILE: &str = "JOBLAB_TEST_FILE";
+    if is_alone() {
+        let [address, file] = [ADDRESS, FILE].map(|name| std::env::var(name).unwrap());
+        let parallel = Parallel::new(-1).backend(Backend::Dask).scheduler(address);
+        let died = parallel.map(crashes_once, [file]).map_err(|error| error.is_worker_death());
+        return println!("\n{:?}", died.map(|run| run.results));
+    }
+    let cluster = Cluster::start("erred", 1);
+    let crash = |retries: &str| {
+        said(TEST, |command| {
+            command.env(ADDRESS, cluster.address()).env("DASK_JOBLAB__RETRIES", retries);
+            command.env(FILE, cluster.folder.join(format!("crashed-{retries}")));
+        })
+    };
+    let failed = || ask(python(), &cluster.address(), FAILED);
+    assert_eq!(failed(), "0\n");
+    let died = crash("0");
+    assert!(died.contains("\nErr(true)\n"), "{died}");
+    assert_eq!(failed(), "1\n");
+    let retried = crash("1");
+    assert!(retried.contains("\nOk([()])\n"), "{retried}");
 }
 
 #[test]
@@ -100,49 +141,18 @@ fn a_scheduler_that_goes_away_is_an_error() {
     });
     assert!(parallel.map(square, [1]).is_err(), "it stays an error");
     // Dask tries for as long as its configuration says: 30 s without one.
-    let error = cluster.parallel(-1).map(square, [1]).unwrap_err();
+    let error = refused(&cluster.parallel(-1));
     assert!(error.to_string().contains("cannot be used"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(120));
 }
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn no_python_with_dask_is_an_error_that_says_how_to_get_it() {
-    if is_alone() {
-        let parallel = Parallel::new(2).backend(Backend::Dask);
-        println!("\n{}", parallel.map(square, [1]).unwrap_err());
-        return;
-    }
-    let output = alone("dask::faults::no_python_with_dask_is_an_error_that_says_how_to_get_it")
-        .env_remove("JOBLAB_PYTHON")
-        .env("VIRTUAL_ENV", "/nowhere")
-        .env("PATH", "/nowhere")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("pip install distributed"), "{said}");
-}
-
-/// A cluster of one worker that calls itself `odd`, and runs a piece of Python as it starts: Dask's
-/// preload.
-fn odd_cluster(test: &str, preload: impl FnOnce(&Path) -> String) -> Cluster {
-    let mut cluster = Cluster::new(test);
-    let file = cluster.folder.join("preload.py");
-    fs::write(&file, preload(&cluster.folder)).unwrap();
-    cluster.add_scheduler(python(), "127.0.0.1", &[]);
-    let arguments = ["--nthreads", "1", "--no-nanny", "--preload", file.to_str().unwrap()];
-    cluster.add_worker_at("odd", python(), "127.0.0.1", &arguments);
-    cluster.wait_for_log("odd");
-    cluster
-}
-
-#[test]
-#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
 fn a_worker_of_another_architecture_is_named() {
-    let cluster = odd_cluster("machine", |_| {
+    let cluster = Cluster::odd("machine", |_| {
         "import platform; platform.machine = lambda: 'sparc64'".to_owned()
     });
-    let error = cluster.parallel(-1).map(square, 0..3).unwrap_err().to_string();
+    let error = refused(&cluster.parallel(-1)).to_string();
     let built = format!("the program is built for {}", std::env::consts::ARCH);
     assert!(error.contains("Dask worker odd (sparc64"), "{error}");
     assert!(error.contains(&built), "{error}");
@@ -153,7 +163,7 @@ fn a_worker_of_another_architecture_is_named() {
 fn a_worker_with_an_older_c_library_is_named() {
     // For the loader a library is as old as the versions that it lists (ld.so(8)). What this worker
     // starts finds a C library that has none but the first of x86-64.
-    let cluster = odd_cluster("libc", |folder| {
+    let cluster = Cluster::odd("libc", |folder| {
         let versions = folder.join("versions");
         fs::write(&versions, "GLIBC_2.2.5 { global: nothing; };").unwrap();
         let library = folder.join("libc.so.6");
@@ -166,7 +176,7 @@ fn a_worker_with_an_older_c_library_is_named() {
         assert!(made.unwrap().success());
         format!("import os; os.environ['LD_LIBRARY_PATH'] = '{}'", folder.display())
     });
-    let error = cluster.parallel(-1).map(square, 0..3).unwrap_err().to_string();
+    let error = refused(&cluster.parallel(-1)).to_string();
     assert!(error.contains("Dask worker odd ("), "{error}");
     assert!(error.contains("version `GLIBC_") && error.contains("not found"), "{error}");
 }

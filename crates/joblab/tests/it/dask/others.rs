@@ -4,81 +4,29 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use joblab::{Backend, Parallel, SharedSlice};
 
-use super::cluster::{Cluster, ask, python, wait_for};
+use super::cluster::{ADDRESS, Cluster, ask, own_python, python, said, skipped, wait_for};
+use super::starts::refused;
 use super::{dask_worker, square, workers};
 use crate::system::{
-    alone, eventually, in_a_process_of_its_own, is_alone, is_running, kill, kilobytes,
+    alone, children, eventually, in_a_process_of_its_own, is_alone, is_running, kill, kilobytes,
 };
 
-const ADDRESS: &str = "JOBLAB_TEST_ADDRESS";
-
-/// A task that this program's other self runs at a given cluster.
-fn said(test: &str, prepare: impl FnOnce(&mut Command)) -> String {
-    let mut command = alone(test);
-    prepare(&mut command);
-    let output = command.output().unwrap();
-    let both = [output.stdout, output.stderr].concat();
-    String::from_utf8_lossy(&both).into_owned()
-}
-
-#[test]
-#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn what_is_too_old_is_named_before_anything_is_put_there() {
-    let mut cluster = Cluster::new("old");
-    let file = cluster.folder.join("preload.py");
-    let preload = "from distributed import versions\nversions._version_cached.cache_clear()\n\
-                   versions.version = lambda package: '2022.1.0'\n";
-    fs::write(&file, preload).unwrap();
-    cluster.add_scheduler(python(), "127.0.0.1", &[]);
-    let arguments = ["--nthreads", "1", "--no-nanny", "--preload", file.to_str().unwrap()];
-    cluster.add_worker_at("old", python(), "127.0.0.1", &arguments);
-    cluster.wait_for_log("old");
-    let error = cluster.parallel(-1).map(square, [1]).unwrap_err().to_string();
-    assert!(error.contains("has distributed 2022.1.0") && error.contains("2024.1"), "{error}");
-    let log = fs::read_to_string(cluster.folder.join("old").join("log")).unwrap();
-    assert!(!log.contains("Starting Worker plugin joblab"), "{log}");
-}
-
-#[test]
-#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn which_cluster_it_is_is_decided_once() {
-    const TEST: &str = "dask::others::which_cluster_it_is_is_decided_once";
-    if is_alone() {
-        let parallel = Parallel::new(-1).backend(Backend::Dask);
-        wait_for(&parallel, 8);
-        let run = parallel.map(dask_worker, [300; 32]).unwrap();
-        println!("\nworkers {:?}", workers(&run.tasks));
-        return;
+/// Writes more than a pipe holds, to both streams.
+fn prints(n: u64) -> u64 {
+    for _ in 0..4000 {
+        println!("{n:0100}");
+        eprintln!("{n:0100}");
     }
-    let error = Parallel::new(-1).backend(Backend::Dask).scheduler("").map(square, [1]);
-    let error = error.unwrap_err().to_string();
-    assert!(error.contains("scheduler(\"\") names no cluster"), "{error}");
-
-    let cluster = Cluster::of_threads("decided", 2, 4);
-    let said = said(TEST, |command| {
-        command.env("DASK_SCHEDULER_ADDRESS", cluster.address());
-    });
-    assert!(said.contains("workers {\"w0\", \"w1\"}"), "{said}");
-
-    let file = cluster.folder.join("address.json").display().to_string();
-    let parallel = Parallel::new(-1).backend(Backend::Dask).scheduler(file);
-    assert_eq!(parallel.map(square, [3]).unwrap().results, [9]);
+    n
 }
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
 fn tasks_print_on_when_nobody_reads_the_workers_streams() {
-    fn prints(n: u64) -> u64 {
-        for _ in 0..4000 {
-            println!("{n:0100}");
-            eprintln!("{n:0100}");
-        }
-        n
-    }
     let mut cluster = Cluster::new("streams");
     cluster.add_scheduler(python(), "127.0.0.1", &[]);
     let mut worker = python()
@@ -101,25 +49,26 @@ fn tasks_print_on_when_nobody_reads_the_workers_streams() {
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn a_python_that_prints_as_it_starts_is_heard_out() {
-    const TEST: &str = "dask::others::a_python_that_prints_as_it_starts_is_heard_out";
+fn tasks_print_on_when_nobody_reads_the_programs_own_streams() {
+    const TEST: &str = "dask::others::tasks_print_on_when_nobody_reads_the_programs_own_streams";
+    const FILE: &str = "JOBLAB_TEST_FILE";
     if is_alone() {
-        let address = std::env::var(ADDRESS).unwrap();
-        let parallel = Parallel::new(-1).backend(Backend::Dask).scheduler(address);
-        println!("\nresult {:?}", parallel.map(square, [5]).unwrap().results);
+        let parallel = Parallel::new(2).backend(Backend::Dask);
+        let parallel = parallel.call_timeout(Duration::from_secs(90));
+        let said = match parallel.map(prints, 0..3) {
+            Ok(run) => format!("{:?}", run.results),
+            Err(error) => error.to_string(),
+        };
+        fs::write(std::env::var_os(FILE).unwrap(), said).unwrap();
         return;
     }
-    let cluster = Cluster::start("prints", 1);
-    let folder = cluster.folder.join("site");
-    fs::create_dir_all(&folder).unwrap();
-    let site = "import os\nos.write(1, b'hello from the site\\n' * 10000)\n";
-    fs::write(folder.join("sitecustomize.py"), site).unwrap();
-    for (name, value) in [("PYTHONVERBOSE", "1"), ("PYTHONPATH", folder.to_str().unwrap())] {
-        let said = said(TEST, |command| {
-            command.env(ADDRESS, cluster.address()).env(name, value);
-        });
-        assert!(said.contains("result [25]"), "{name}: {said}");
-    }
+    let folder = Cluster::new("closed");
+    let file = folder.folder.join("results");
+    let mut program =
+        alone(TEST).env(FILE, &file).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((program.stdout.take(), program.stderr.take()));
+    program.wait().unwrap();
+    assert_eq!(fs::read_to_string(file).unwrap(), "[0, 1, 2]");
 }
 
 #[test]
@@ -129,7 +78,14 @@ fn a_task_that_waits_for_tasks_of_the_same_cluster_leaves_its_thread_to_them() {
         let inner = Parallel::new(2).backend(Backend::Dask).scheduler(address);
         inner.map(square, [n, n + 1]).unwrap().results.iter().sum()
     }
-    let cluster = Cluster::start("nested", 1);
+    let mut cluster = Cluster::new("nested");
+    cluster.add_scheduler(python(), "127.0.0.1", &[]);
+    // The Python of the inner call is the one that runs the outer one, and no other is to be found.
+    let mut alone = Command::new(own_python());
+    alone.env_remove("JOBLAB_PYTHON").env_remove("VIRTUAL_ENV").env_remove("CONDA_PREFIX");
+    alone.env("PATH", "/nowhere");
+    cluster.add_worker_at("w0", alone, "127.0.0.1", &["--nthreads", "1"]);
+    cluster.wait_for_log("w0");
     let parallel = cluster.parallel(-1).call_timeout(Duration::from_secs(90));
     let tasks = (0..3).map(|n| (n, cluster.address()));
     assert_eq!(parallel.map(outer, tasks).unwrap().results, [1, 5, 13]);
@@ -205,7 +161,12 @@ impl Mounted {
         if mount.status().is_ok_and(|status| status.success()) {
             return Some(Mounted(folder));
         }
-        println!("SKIPPED: file systems of their own need root");
+        // What mount(2) asks for (capabilities(7)).
+        const SYS_ADMIN: u64 = 1 << 21;
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+        let may = u64::from_str_radix(line.trim(), 16).unwrap() & SYS_ADMIN != 0;
+        skipped("file systems of their own need root", may);
         None
     }
 
@@ -231,7 +192,7 @@ fn a_worker_with_a_full_disk_is_named_or_others_do_its_tasks() {
     let mut cluster = Cluster::new("full");
     let Some(full) = Mounted::new(&cluster, "size=1m") else { return };
     full.add_worker(&mut cluster, "full");
-    let error = cluster.parallel(-1).map(square, 0..3).unwrap_err().to_string();
+    let error = refused(&cluster.parallel(-1)).to_string();
     assert!(error.contains("Dask worker full") && error.contains("No space left"), "{error}");
     cluster.add_worker("healthy", 1);
     cluster.wait_for_log("healthy");
@@ -247,35 +208,6 @@ fn a_program_runs_from_memory_where_files_cannot_be_run() {
     let Some(mounted) = Mounted::new(&cluster, "noexec") else { return };
     mounted.add_worker(&mut cluster, "w0");
     assert_eq!(cluster.parallel(-1).map(square, 0..3).unwrap().results, [0, 1, 4]);
-}
-
-#[test]
-#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn a_worker_that_is_stopped_does_not_stop_the_call() {
-    let mut cluster = Cluster::new("stopped");
-    cluster.add_scheduler(python(), "127.0.0.1", &[]);
-    for name in ["w0", "w1"] {
-        let arguments = ["--nthreads", "1", "--no-nanny"];
-        cluster.add_worker_at(name, python(), "127.0.0.1", &arguments);
-        cluster.wait_for_log(name);
-    }
-    let stopped = cluster.processes[2].id();
-    kill("-STOP", stopped);
-    let begun = Instant::now();
-    let parallel = cluster.parallel(-1).call_timeout(Duration::from_secs(1));
-    let error = parallel.map(dask_worker, [100; 100]).unwrap_err();
-    assert!(error.is_timeout(), "{error}");
-    // Time enough, but not for the tasks that the stopped worker has.
-    let parallel = cluster.parallel(-1).call_timeout(Duration::from_secs(20));
-    let error = parallel.map(dask_worker, [100; 100]).unwrap_err();
-    assert!(error.is_timeout(), "{error}");
-    assert!(!error.take_finished::<u32>().is_empty(), "the other one works");
-    kill("-CONT", stopped);
-    assert!(begun.elapsed() < Duration::from_secs(120));
-    eventually("both work", || {
-        let run = cluster.parallel(-1).map(dask_worker, [50; 8]).unwrap();
-        workers(&run.tasks).len() == 2
-    });
 }
 
 #[test]
@@ -347,34 +279,27 @@ fn a_line_without_end_does_not_grow_the_worker() {
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn a_python_that_was_chosen_is_not_passed_over() {
-    let test = "dask::others::a_python_that_was_chosen_is_not_passed_over";
-    if is_alone() {
-        println!("\n{}", Parallel::new(1).backend(Backend::Dask).map(square, [1]).unwrap_err());
-        return;
-    }
-    let said = said(test, |command| {
-        command.env("JOBLAB_PYTHON", "/nowhere/python");
-    });
-    assert!(said.contains("JOBLAB_PYTHON is /nowhere/python: No such file"), "{said}");
-}
-
-#[test]
-#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
 fn large_results_are_few_times_in_memory() {
     let test = "dask::others::large_results_are_few_times_in_memory";
     let output = in_a_process_of_its_own(test, || {
         let cluster = Cluster::start("large", 1);
+        let of_cluster: Vec<u32> = cluster.processes.iter().map(|process| process.id()).collect();
         let parallel = cluster.parallel(-1);
         let worker = parallel.map(dask_worker, [0]).unwrap().results[0];
-        let most = || kilobytes(&format!("/proc/{worker}/status"), "VmHWM:");
+        let bridges: Vec<u32> =
+            children().into_iter().filter(|pid| !of_cluster.contains(pid)).collect();
+        let [bridge] = bridges[..] else { panic!("{bridges:?}") };
+        let most = || {
+            [worker, bridge].map(|pid| kilobytes(&format!("/proc/{pid}/status"), "VmHWM:") >> 10)
+        };
         let before = most();
-        let megabytes = 128;
+        let megabytes = 300;
         let run = parallel.map(|n: usize| vec![7_u8; n << 20], [megabytes]).unwrap();
         assert_eq!(run.results[0].len(), megabytes << 20);
-        let grown = (most() - before) >> 10;
-        println!("{megabytes} MiB took the Dask worker {grown} MiB");
-        assert!(grown < 2 * megabytes as u64, "{grown}");
+        let after = most();
+        let grown = [0, 1].map(|of| after[of] - before[of]);
+        println!("{megabytes} MiB took the Dask worker and the bridge {grown:?} MiB");
+        assert!(grown.iter().all(|grown| *grown < 3 * megabytes as u64 / 2), "{grown:?}");
     });
     if let Some(output) = output {
         print!("{}", output.stdout);
@@ -396,13 +321,26 @@ fn a_worker_that_its_nanny_ends_for_its_memory_is_said_to_be_so() {
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
-fn resources_and_priorities_are_those_of_dasks_configuration() {
-    const TEST: &str = "dask::others::resources_and_priorities_are_those_of_dasks_configuration";
+fn resources_workers_and_priorities_are_those_of_dasks_configuration() {
+    const TEST: &str =
+        "dask::others::resources_workers_and_priorities_are_those_of_dasks_configuration";
+    const PRIORITIES: &str = "
+def priorities(dask_scheduler):
+    tasks = dask_scheduler.tasks.items()
+    return {task.priority[0] for key, task in tasks if 'joblab' in str(key) and task.priority}
+print(client.run_on_scheduler(priorities))
+";
     if is_alone() {
         let address = std::env::var(ADDRESS).unwrap();
-        let parallel = Parallel::new(-1).backend(Backend::Dask).scheduler(address);
+        let parallel = Parallel::new(-1).backend(Backend::Dask).scheduler(&address);
         wait_for(&parallel, 2);
-        let run = parallel.map(dask_worker, [50; 12]).unwrap();
+        // Of a second call, too.
+        let run = std::thread::scope(|scope| {
+            let call = scope.spawn(|| parallel.map(dask_worker, [500; 12]).unwrap());
+            std::thread::sleep(Duration::from_secs(1));
+            println!("\npriorities {}", ask(python(), &address, PRIORITIES));
+            call.join().unwrap()
+        });
         println!("\nworkers {:?}", workers(&run.tasks));
         return;
     }
@@ -411,9 +349,16 @@ fn resources_and_priorities_are_those_of_dasks_configuration() {
     cluster.add_worker("w0", 1);
     let arguments = ["--nthreads", "1", "--resources", "GPU=1"];
     cluster.add_worker_at("gpu", python(), "127.0.0.1", &arguments);
-    let said = said(TEST, |command| {
-        command.env(ADDRESS, cluster.address());
-        command.env("DASK_JOBLAB__RESOURCES", "{'GPU': 1}").env("DASK_JOBLAB__PRIORITY", "10");
-    });
-    assert!(said.contains("workers {\"gpu\"}"), "{said}");
+    let with = |name: &str, value: &str| {
+        said(TEST, |command| {
+            command.env(ADDRESS, cluster.address()).env(format!("DASK_JOBLAB__{name}"), value);
+        })
+    };
+    let said = with("RESOURCES", "{'GPU': 1}");
+    assert!(said.contains("workers {\"gpu\"}") && said.contains("priorities {0}"), "{said}");
+    let said = with("WORKERS", "['w0']");
+    assert!(said.contains("workers {\"w0\"}"), "{said}");
+    let said = with("PRIORITY", "10");
+    assert!(said.contains("workers {\"gpu\", \"w0\"}"), "{said}");
+    assert!(said.contains("priorities {-10}"), "{said}");
 }
