@@ -4,13 +4,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A folder for what is built, which is removed in the end.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("joblab-{name}-{}", std::process::id()));
+        // Tests that run at once may ask for the same.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (pid, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(format!("joblab-{name}-{pid}-{count}"));
         fs::create_dir_all(&folder).unwrap();
         Folder(folder)
     }
