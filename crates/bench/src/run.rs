@@ -18,7 +18,7 @@ const ENOUGH: Duration = Duration::from_secs(6);
 const MOST: usize = 11;
 /// Where a round is shorter than this, the first one only warms up, and five others follow; else
 /// two have to do.
-const SHORT: Duration = Duration::from_secs(4);
+const SHORT: Duration = Duration::from_secs(10);
 
 pub(crate) fn measure(cases: &[Case]) -> Result<Results> {
     let mut participants = Participants::new()?;
