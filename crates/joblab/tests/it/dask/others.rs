@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -53,6 +53,10 @@ fn tasks_print_on_when_nobody_reads_the_programs_own_streams() {
     const TEST: &str = "dask::others::tasks_print_on_when_nobody_reads_the_programs_own_streams";
     const FILE: &str = "JOBLAB_TEST_FILE";
     if is_alone() {
+        // The test's own program has things to print before this, and needs a reader.
+        while writeln!(io::stdout(), "\nhere").is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let parallel = Parallel::new(2).backend(Backend::Dask);
         let parallel = parallel.call_timeout(Duration::from_secs(90));
         let said = match parallel.map(prints, 0..3) {
@@ -66,7 +70,9 @@ fn tasks_print_on_when_nobody_reads_the_programs_own_streams() {
     let file = folder.folder.join("results");
     let mut program =
         alone(TEST).env(FILE, &file).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop((program.stdout.take(), program.stderr.take()));
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "here"));
+    drop((lines, program.stderr.take()));
     program.wait().unwrap();
     assert_eq!(fs::read_to_string(file).unwrap(), "[0, 1, 2]");
 }
