@@ -61,10 +61,9 @@ pub(crate) fn check(
     let arguments = ["check", "--package", "joblab", "--lib"];
     let mut windows = tools.cargo(workspace.root(), WINDOWS, &arguments);
     run(windows.arg("--quiet"), &format!("joblab for {WINDOWS}"))?;
-    let checked = tools.target(WINDOWS);
     let folder = workspace.own("mac").join("linked");
     lay_out(workspace, &folder)?;
-    let mut remarks = vec![format!("checked for {checked}")];
+    let mut remarks = vec![format!("checked for {}", tools.target(WINDOWS))];
     for target in MACS {
         run(&mut tools.cargo(&folder, target, &["build"]), &format!("linking for {target}"))?;
         let built = tools.target_folder().join(target).join("debug");

@@ -162,8 +162,6 @@ def mistakes(kernel):
         cell = kernel.run(right)
         good = cell.stdout.strip() == wanted
         check(f"{name}, mended", good, wanted if good else cell.stdout + cell.settle().stderr)
-
-
     readme = (Path(kernel.joblab) / "README.md").read_text(encoding="utf-8")
     for words in IN_README:
         check(f"README has: {words}", words in readme, "what to do")

@@ -115,7 +115,7 @@ fn without_processes_there_is_an_error_and_later_a_pool() {
         let steps = if is_alone { 3 } else { usize::from(!is_root) };
         if !is_alone {
             println!(
-                "SKIPPED but for {steps} steps: root can become a user of its own, others not"
+                "SKIPPED but for {steps} steps: only root, in a folder that others enter, becomes a user of its own"
             );
         }
         let count = || (system::open_files(), system::threads(""), system::children().len());

@@ -10,7 +10,6 @@ link to the last of these. Each has a file `lock`, locked as long as a process l
 folder is for. No two kernels share a build: cargo would take one's cells for the other's.
 """
 
-import contextlib
 import fcntl
 import os
 import shutil
@@ -135,9 +134,10 @@ def meanwhile(work):
     else:
         # Who reads what the kernel says waits for no other process.
         os.closerange(0, 3)
-        with contextlib.suppress(OSError):
+        try:
             work()
-        os._exit(0)
+        finally:
+            os._exit(0)
 
 
 def library_path():

@@ -36,6 +36,7 @@ class Text:
         self.path = path
         seen = set()
         pieces = [rendered(piece, path.parent, seen=seen) for piece in pieces_of(path)]
+        self.pieces = pieces
         self.tables = [row for piece in pieces for row in piece.find_all("tr")]
         self.headings = {heading["id"] for piece in pieces for heading in piece.find_all(HEADINGS)}
         named = (piece.select("[id], [name]") for piece in pieces)
@@ -73,22 +74,21 @@ def unlisted(root, texts, lessons):
                     yield f"{text.path}: {lesson.name} takes {took} minutes, not {said[0]}"
 
 
-def untaught(path, lessons):
+def untaught(text, lessons):
     """Lessons of which the text for teachers lacks a part."""
-    text = rendered(path.read_text(encoding="utf-8"), path.parent)
-    parts = {}
-    for element in text.find_all(["h2", "p", "li"]):
+    parts, part = {}, []
+    for element in text.pieces[0].find_all(["h2", "p", "li"]):
         if element.name == "h2":
             lesson = element.find("a", href=True)
-            points = parts.setdefault(lesson and lesson["href"], {})
+            points, part = parts.setdefault(lesson and lesson["href"], {}), []
         elif element.name == "p" and element.get_text() in FOR_TEACHERS:
             part = points.setdefault(element.get_text(), [])
-        elif element.name == "li" and parts:
+        elif element.name == "li":
             part.append(element)
     for lesson in lessons:
         for part, least in FOR_TEACHERS.items():
             if len(parts.get(lesson.name, {}).get(part, [])) < least:
-                yield f"{path}: {part}, of {lesson.name}, has not {least} points"
+                yield f"{text.path}: {part}, of {lesson.name}, has not {least} points"
 
 
 def main(root):
@@ -97,7 +97,7 @@ def main(root):
     texts = {path: Text(path) for path in paths}
     faults = [*broken_links(texts), *unlisted(root, texts, lessons)]
     # The first is the index, and has nothing to answer.
-    faults += untaught(root / "notebooks/teachers.md", lessons[1:])
+    faults += untaught(texts[root / "notebooks/teachers.md"], lessons[1:])
     for lesson in lessons:
         notebook = nbformat.read(lesson, as_version=4)
         faults += [f"{lesson}: {fault}" for fault in slides.faults(notebook)]
