@@ -35,9 +35,9 @@ use crate::task::{Data, Task};
 /// | to get | call |
 /// | --- | --- |
 /// | all results, or the first failure | [`run`](Self::run), [`map`](Self::map) |
+/// | the same, the dearest task started first | [`map_longest_first`](Self::map_longest_first) |
 /// | the same, where tasks return errors of their own | [`try_map`](Self::try_map) |
 /// | each task's own outcome, as soon as may be | [`iter`](Self::iter), [`iter_unordered`](Self::iter_unordered) |
-/// | the same, the dearest first | [`map_longest_first`](Self::map_longest_first) |
 /// | closures that borrow | [`sharedmem`](Self::sharedmem) |
 /// | something that each worker makes once | [`with_state`](Self::with_state) |
 ///

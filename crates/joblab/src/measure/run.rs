@@ -56,8 +56,9 @@ impl<R> Run<R> {
     /// An estimate of the speedup without a run on one worker: CPU time of the tasks / wall time.
     ///
     /// One worker alone is taken to need as much CPU time, though tasks often run slower beside
-    /// others, and never to wait, though it too would wait for a disk. Where there has been a run
-    /// on one worker, [`Timing::speedup`] tells. The estimated efficiency is this / `n_workers`.
+    /// others, and never to wait, though it too would wait for a disk: for tasks that mostly do, this
+    /// is next to nothing, and the table of the run leaves it out. Where there has been a run on one
+    /// worker, [`Timing::speedup`] tells. The estimated efficiency is this / `n_workers`.
     pub fn estimated_speedup(&self) -> f64 {
         self.summary().speedup()
     }

@@ -21,14 +21,23 @@ impl Summary<'_> {
         self.timing.worker_cpu.as_secs_f64() / self.timing.wall.as_secs_f64().max(1e-9)
     }
 
+    /// Whether the tasks did little but wait, and not for the lock: one worker alone would wait too, and
+    /// CPU time says nothing about the speedup.
+    fn waits(&self) -> bool {
+        let blocked = self.timing.blocked.unwrap_or_default().saturating_sub(self.timing.lock_wait);
+        blocked > 9 * self.timing.worker_cpu
+    }
+
     pub(crate) fn rows(&self) -> Vec<Row> {
         let efficiency = self.speedup() / self.n_workers as f64;
         let mut rows = self.timing.rows();
         rows.insert(0, ("tasks", self.tasks.count().to_string()));
         rows.insert(1, ("workers", self.n_workers.to_string()));
-        rows.push(("estimated speedup", number(self.speedup())));
-        let percent = format!("{:.0} %", 100.0 * efficiency);
-        rows.push(("estimated efficiency", percent));
+        if !self.waits() {
+            rows.push(("estimated speedup", number(self.speedup())));
+            let percent = format!("{:.0} %", 100.0 * efficiency);
+            rows.push(("estimated efficiency", percent));
+        }
         if self.tasks.resumed() > 0 {
             let resumed = format!("{} of {}", self.tasks.resumed(), self.tasks.count());
             rows.insert(1, ("of them resumed", resumed));

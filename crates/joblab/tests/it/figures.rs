@@ -269,6 +269,20 @@ fn a_run_estimates_its_speedup_from_cpu_time_and_prints_as_a_table() {
     assert_eq!(run_of(1, []).estimated_speedup(), 0.0);
 }
 
+#[test]
+fn a_run_of_tasks_that_wait_estimates_no_speedup_in_its_table() {
+    let estimated = |blocked, lock_wait| {
+        let mut run = run_of(2, [[0, 0, 1_000, 20], [1, 0, 1_000, 20]]);
+        let [blocked, lock_wait] = [blocked, lock_wait].map(Duration::from_micros);
+        (run.timing.blocked, run.timing.lock_wait) = (Some(blocked), lock_wait);
+        run.timing.runnable = Some(Duration::ZERO);
+        run.to_string().contains("estimated")
+    };
+    assert!(estimated(100, 0), "they computed too");
+    assert!(!estimated(1_960, 0), "they slept");
+    assert!(estimated(1_960, 1_900), "a lock is what one worker alone does not wait for");
+}
+
 #[cfg(unix)]
 #[test]
 fn what_a_cell_shows_is_one_picture_and_its_text() {
