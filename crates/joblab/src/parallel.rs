@@ -28,7 +28,7 @@ use crate::task::{Data, Task};
 /// let parallel = Parallel::new(2).backend(Backend::Threading);
 /// let run = parallel.map(|n: u64| n * n, 0..5)?;
 /// assert_eq!(run.results, [0, 1, 4, 9, 16]);
-/// println!("{}", run.timing);
+/// println!("{run}");
 /// # Ok::<(), joblab::Error>(())
 /// ```
 ///
