@@ -17,7 +17,11 @@ pub(crate) fn run_card(run: &Summary<'_>, results: &str) -> Option<String> {
     let top = height_of(&rows) + 64;
     let drawn = Figure::draw(description, top + timeline.height(), &|page| {
         table(page, &rows)?;
-        let note = "estimated: CPU time of the tasks / wall time, as if one worker never waited";
+        let note = if run.waits() {
+            "no speedup is estimated: the tasks mostly waited, as with one worker they would"
+        } else {
+            "estimated: CPU time of the tasks / wall time, as if one worker never waited"
+        };
         write(page, note, (MARGIN, top - 62), (HPos::Left, TEXT, GREY))?;
         write(page, "results", (MARGIN, top - 34), (HPos::Left, TEXT, GREY))?;
         let after = (MARGIN + 66, top - 34);

@@ -23,7 +23,7 @@ impl Summary<'_> {
 
     /// Whether the tasks did little but wait, and not for the lock: one worker alone would wait too, and
     /// CPU time says nothing about the speedup.
-    fn waits(&self) -> bool {
+    pub(crate) fn waits(&self) -> bool {
         let blocked = self.timing.blocked.unwrap_or_default().saturating_sub(self.timing.lock_wait);
         blocked > 9 * self.timing.worker_cpu
     }

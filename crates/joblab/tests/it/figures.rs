@@ -293,18 +293,24 @@ fn what_a_cell_shows_is_one_picture_and_its_text() {
         run.evcxr_display();
         run.timing.evcxr_display();
         Parallel::new(0).effective_n_jobs().unwrap_err().evcxr_display();
+        let mut waited = run_of(1, [[0, 0, 1_000, 1]]);
+        waited.timing.blocked = Some(Duration::from_micros(999));
+        waited.evcxr_display();
     }) else {
         return;
     };
     let shown = output.stdout;
     let kinds = shown.lines().filter_map(|line| line.strip_prefix("EVCXR_BEGIN_CONTENT "));
     let (svg, text) = ("image/svg+xml", "text/plain");
-    let expected = [svg, text, svg, text, "text/html", text];
+    let expected = [svg, text, svg, text, "text/html", text, svg, text];
     assert_eq!(kinds.collect::<Vec<_>>(), expected, "{shown}");
     // The first of the results only.
     assert!(shown.contains("\nresults  [0, 1, 2, 3"), "{shown}");
     assert!(shown.contains(", 19, 2…\nEVCXR_END_CONTENT"), "{shown}");
     assert!(shown.contains("<strong>Error:</strong> n_jobs = 0"), "{shown}");
+    for note in ["estimated: CPU time of the tasks / wall time", "no speedup is estimated: "] {
+        assert_eq!(shown.matches(note).count(), 1, "{note}: {shown}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ from markdown import HEADINGS, rendered
 
 TEMPLATES = Path(__file__).parent / "site"
 INDEX = "index.html"
-TITLE = "Notebooks"
+TITLE = "joblab: the notebooks"
 LANGUAGE = "rust"
 
 
