@@ -38,7 +38,8 @@ fn main() -> Result<(), Error> {
     let inputs = parts.into_iter().map(|part| (part, picture.clone()));
     let run = Parallel::new(-1).backend(Backend::Multiprocessing).map(blur, inputs)?;
     let blurred = blurred.join()?;
-    eprintln!("{}", run.timing);
+    let (wall, cpu) = (run.timing.wall, run.timing.worker_cpu);
+    eprintln!("wall time {wall:.0?}, CPU time of the tasks {cpu:.0?}");
 
     let greys = |pixels: &[u8]| pixels.iter().filter(|&&pixel| pixel != 0 && pixel != 255).count();
     println!("{} grey pixels before, {} after", greys(&picture), greys(&blurred));

@@ -36,7 +36,8 @@ fn main() -> Result<(), Error> {
     for parallel in &pools {
         let run = parallel.run(&tasks)?;
         println!("{parallel:?}: {:?}", run.results.last());
-        eprintln!("{}", run.timing);
+        let (wall, cpu) = (run.timing.wall, run.timing.worker_cpu);
+        eprintln!("wall time {wall:.0?}, CPU time of the tasks {cpu:.0?}");
         runs.push(run);
     }
     assert!(runs.iter().all(|run| run.results == runs[0].results));
