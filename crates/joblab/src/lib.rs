@@ -1,3 +1,5 @@
+// docs.rs marks what a feature brings.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 //
 // The order to read in, from what a user sees to what the system does. No file imports one that comes
