@@ -31,3 +31,9 @@ fn a_killed_kernels_folder_is_cleared() {
 fn the_set_up_cell_finds_its_crates_built() {
     assert_passes(SCRIPT, "times");
 }
+
+#[test]
+#[ignore = "needs the Rust kernel; `cargo lab test` runs it"]
+fn a_kernel_finds_out_that_there_is_no_network() {
+    assert_passes(SCRIPT, "offline");
+}

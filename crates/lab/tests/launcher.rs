@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernel/launcher.py");
-const SAYS: &str =
-    "echo \"$EVCXR_TMPDIR\"; echo \"$CARGO_PROFILE_DEV_LTO\"; echo \"$JOBLAB_BACKTRACE\"; read _";
+const SAYS: &str = "echo \"$EVCXR_TMPDIR\"; echo \"$CARGO_PROFILE_DEV_LTO\"; echo \"$JOBLAB_BACKTRACE\"; \
+     echo \"$CARGO_NET_OFFLINE\"; read _";
 const FAULT: &str = "The kernel builds its crates itself: ";
 
 /// A folder with something built in it, outside of the workspace.
@@ -54,6 +54,7 @@ struct Kernel {
     folder: PathBuf,
     lto: String,
     backtrace: String,
+    offline: String,
 }
 
 impl Kernel {
@@ -64,12 +65,15 @@ impl Kernel {
         {
             command.env_remove(name);
         }
+        // Whether this machine has a network is not what most tests are about.
+        command.env("CARGO_NET_OFFLINE", "false");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         change(&mut command);
         let mut process = command.spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut line = || said.next().unwrap().unwrap();
-        Self { folder: line().into(), lto: line(), backtrace: line(), process }
+        let folder = line().into();
+        Self { folder, lto: line(), backtrace: line(), offline: line(), process }
     }
 
     fn has_copy(&self) -> bool {
@@ -278,4 +282,37 @@ fn what_the_user_has_said_stays() {
     assert_eq!(kernel.backtrace, "full");
     assert_eq!(kernel.end(), "");
     assert_eq!(folder.count(), 0);
+}
+
+#[test]
+#[ignore = "needs Python; `cargo lab test` runs it"]
+fn cargo_asks_for_nothing_where_there_is_no_network() {
+    let apart = ["--net", "--map-root-user"];
+    if !Command::new("unshare").args(apart).arg("true").status().is_ok_and(|it| it.success()) {
+        println!("SKIPPED: no network can be taken away here (unshare)");
+        return;
+    }
+    let folder = Folder::new("no-network");
+    let start = |variables: &[(&str, &str)]| {
+        Kernel::start(&folder.0, |command| {
+            let mut alone = Command::new("unshare");
+            alone.args(apart).arg(command.get_program()).args(command.get_args());
+            alone.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let proxies =
+                ["CARGO_HTTP_PROXY", "http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"];
+            for name in ["EVCXR_TMPDIR", "CARGO_NET_OFFLINE"].iter().chain(&proxies) {
+                alone.env_remove(name);
+            }
+            alone.envs(variables.iter().copied());
+            *command = alone;
+        })
+    };
+    let alone = start(&[]);
+    assert_eq!(alone.offline, "true");
+    assert!(alone.has_copy());
+    assert!(alone.end().contains("no network"));
+    let by_proxy = start(&[("https_proxy", "http://localhost:1")]);
+    assert_eq!((by_proxy.offline.clone(), by_proxy.end()), (String::new(), String::new()));
+    let as_told = start(&[("CARGO_NET_OFFLINE", "false")]);
+    assert_eq!((as_told.offline.clone(), as_told.end()), ("false".to_owned(), String::new()));
 }

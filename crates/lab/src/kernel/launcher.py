@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ from pathlib import Path
 LOCK = "lock"
 # What crates are built with unless the user has said otherwise: half of what building ours takes.
 SETTINGS = {"CARGO_PROFILE_DEV_LTO": "off"}
+
+# Addresses that stand in examples only (RFC 5737, RFC 3849): the way to them is the way to anybody.
+ANYBODY = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+# What cargo asks for a proxy.
+PROXIES = ("cargo_http_proxy", "http_proxy", "https_proxy", "all_proxy")
 
 
 def locked(path, how=fcntl.LOCK_EX):
@@ -140,6 +146,20 @@ def meanwhile(work):
             os._exit(0)
 
 
+def has_network():
+    """Whether the system knows a way out of this machine, or a proxy does. Nothing is sent."""
+    if any(name.lower() in PROXIES for name in os.environ):
+        return True
+    for family, address in ANYBODY:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as asked:
+                asked.connect((address, 9))
+                return True
+        except OSError:
+            continue
+    return False
+
+
 def library_path():
     """Where a cell's library finds std's, by the variable of the system.
 
@@ -169,6 +189,10 @@ def main():
     # evcxr sets it for everybody, so that joblab cannot see who has asked for backtraces.
     if "RUST_BACKTRACE" in environment:
         environment.setdefault("JOBLAB_BACKTRACE", environment["RUST_BACKTRACE"])
+    # Cargo would ask its registry about crates that are here, and give up.
+    if "CARGO_NET_OFFLINE" not in environment and not has_network():
+        print("There is no network: crates that are here will do.", file=sys.stderr, flush=True)
+        environment["CARGO_NET_OFFLINE"] = "true"
     # Who names a folder wants that one.
     if "EVCXR_TMPDIR" not in environment:
         try:
