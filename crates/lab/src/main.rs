@@ -51,13 +51,14 @@ cargo lab export [DIR]          write the stored notebooks as pages to read, sli
 const TEST: &str = "\
 cargo lab test [STAGE..]        format, imports (no circle of files), clippy, docs, llvm-lines
                                 (how much a cell compiles), mac (checked and linked for macOS,
-                                checked for Windows), package (the packaged crate builds and passes
-                                its tests elsewhere), msrv (on the oldest Rust, where rustup has it),
-                                semver and licences (where cargo-semver-checks and cargo-deny are
-                                installed), tests, portable (those of the crate, where Linux does as
-                                macOS has to), costs, release, site (texts, and the pages of
-                                `cargo lab export`), notebooks (run and rerun), browser (the
-                                notebooks in JupyterLab); default: all";
+                                checked for Windows), package (the packaged crate builds elsewhere
+                                and passes its tests there), msrv (on the oldest Rust, where rustup
+                                has it), semver and licences (where cargo-semver-checks and
+                                cargo-deny are installed), portable (the crate's tests, where Linux
+                                does as macOS has to), release (the loop, optimised), tests (of all
+                                but the crate), site (texts, and the pages of `cargo lab export`),
+                                notebooks (run and rerun), browser (the notebooks in JupyterLab),
+                                costs (what Dask's tasks cost); default: all, some side by side";
 const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures

@@ -19,70 +19,17 @@ const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
 const FILES: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 /// What may stand at its top beside these, and cargo's own files.
 const OTHERS: [&str; 4] = ["src", "examples", "tests", "JOBLIB.md"];
+const ALL: &str = "--all-features";
+const NONE: &str = "--no-default-features";
+/// Modules of this name compare times, which other tests beside them would disturb.
+const COSTS: &str = "costs::";
 /// A stage's remarks, or why it could not be done here.
-type Checked = Result<std::result::Result<Vec<String>, String>>;
-
-/// Builds and tests the packaged crate, with all features and with none, and documents it as docs.rs will.
-pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>> {
-    // Tests tell of no warnings, and the stage `clippy` has all features.
-    let clippy = ["clippy", "--package", "joblab", "--all-targets", "--no-default-features"];
-    let mut clippy_bare = program::cargo();
-    clippy_bare.args(clippy).args(["--", "-D", "warnings"]).current_dir(workspace.root());
-    run(&mut clippy_bare, "clippy, --no-default-features")?;
-    let package = Package::unpack(workspace)?;
-    package.check_files()?;
-    for features in ["--all-features", "--no-default-features"] {
-        let arguments = ["test", "--no-fail-fast", features];
-        run(&mut package.cargo(program::cargo(), &arguments), &format!("tests, {features}"))?;
-    }
-    let tree = ["tree", "--no-default-features", "--edges", "normal", "--prefix", "none"];
-    let tree = package.cargo(program::cargo(), &tree).stderr(Stdio::inherit()).output();
-    let tree = tree.map_err(|error| Problem::new(format!("cargo tree: {error}")))?.stdout;
-    let tree = String::from_utf8_lossy(&tree);
-    if !tree.contains("rayon ") || tree.contains("plotters") {
-        return Err(Problem::new(format!("what the crate depends on without figures:\n{tree}")));
-    }
-    let stands = format!("joblab {VERSION} stands alone, with all features and with none");
-    let mut remarks = vec![stands];
-    let manifest = package.read("Cargo.toml.orig")?;
-    for target in documented(&manifest) {
-        if !program::has_std(target) {
-            remarks
-                .push(format!("SKIPPED: documentation for {target} (rustup target add {target})"));
-            continue;
-        }
-        let arguments = ["doc", "--quiet", "--no-deps", "--all-features", "--target", target];
-        let mut doc = package.cargo(program::cargo(), &arguments);
-        run(doc.env("RUSTDOCFLAGS", "-D warnings"), &format!("documentation for {target}"))?;
-        remarks.push(format!("documented for {target}"));
-    }
-    Ok(remarks)
-}
+pub(crate) type Checked = Result<std::result::Result<Vec<String>, String>>;
 
 /// The targets that a manifest tells docs.rs to document.
 fn documented(manifest: &str) -> impl Iterator<Item = &str> {
     let list = manifest.lines().find_map(|line| line.strip_prefix("targets = "));
     list.unwrap_or_default().split('"').skip(1).step_by(2)
-}
-
-/// Checks the packaged crate with the oldest Rust that it promises to build with.
-pub(crate) fn check_msrv(workspace: &Workspace) -> Checked {
-    let toolchains = program::output("rustup", ["toolchain", "list"]).unwrap_or_default();
-    let mut names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
-    let is_msrv =
-        |name: &&str| name.strip_prefix(MSRV).is_some_and(|rest| rest.starts_with(['.', '-']));
-    let Some(toolchain) = names.find(is_msrv) else {
-        let install = format!("rustup toolchain install {MSRV} --profile minimal");
-        return Ok(Err(format!("Rust {MSRV} is not there ({install})")));
-    };
-    let package = Package::unpack(workspace)?;
-    for features in ["--all-features", "--no-default-features"] {
-        let mut rustup = Command::new("rustup");
-        rustup.args(["run", toolchain, "cargo"]);
-        let arguments = ["check", "--all-targets", features];
-        run(&mut package.cargo(rustup, &arguments), &format!("{toolchain}, {features}"))?;
-    }
-    Ok(Ok(vec![format!("checked with {toolchain}")]))
 }
 
 /// Compares what the crate offers with its last release.
@@ -114,14 +61,16 @@ pub(crate) fn check_licences(workspace: &Workspace) -> Checked {
 }
 
 /// The packaged crates, unpacked; they are removed in the end.
-struct Package {
+pub(crate) struct Package {
     folder: PathBuf,
     target_folder: PathBuf,
+    /// For the tests of Dask, which need its package.
+    python: Option<PathBuf>,
 }
 
 impl Package {
     /// Packages the crates as they are, committed or not.
-    fn unpack(workspace: &Workspace) -> Result<Self> {
+    pub(crate) fn unpack(workspace: &Workspace, python: Option<PathBuf>) -> Result<Self> {
         let mut package = program::cargo();
         package.args(["package", "--package", "joblab-derive", "--package", "joblab"]);
         package.args(["--allow-dirty", "--no-verify", "--quiet"]).current_dir(workspace.root());
@@ -142,7 +91,71 @@ impl Package {
             tar.arg("-xzmf").arg(file).arg("-C").arg(&folder);
             run(&mut tar, "tar")?;
         }
-        Ok(Package { folder, target_folder: target_folder.join("package-tests") })
+        Ok(Package { folder, target_folder: target_folder.join("package-tests"), python })
+    }
+
+    /// Builds and tests the crate, and documents it as docs.rs will. Without default features it is built
+    /// and its documentation tested: what remains is the same.
+    pub(crate) fn check(&self) -> Checked {
+        // Tests tell of no warnings, and the stage `clippy` has all features.
+        let clippy = ["clippy", "--all-targets", "--no-default-features", "--", "-D", "warnings"];
+        run(&mut self.cargo(program::cargo(), &clippy), "clippy, --no-default-features")?;
+        self.check_files()?;
+        let all = ["test", "--no-fail-fast", ALL, "--", "--include-ignored", "--skip", COSTS];
+        run(&mut self.cargo(program::cargo(), &all), "tests, --all-features")?;
+        let none = ["test", "--no-fail-fast", "--doc", NONE];
+        run(&mut self.cargo(program::cargo(), &none), "tests, --no-default-features")?;
+        let tree = ["tree", NONE, "--edges", "normal", "--prefix", "none"];
+        let tree = self.cargo(program::cargo(), &tree).stderr(Stdio::inherit()).output();
+        let tree = tree.map_err(|error| Problem::new(format!("cargo tree: {error}")))?.stdout;
+        let tree = String::from_utf8_lossy(&tree);
+        if !tree.contains("rayon ") || tree.contains("plotters") {
+            return Err(Problem::new(format!(
+                "what the crate depends on without figures:\n{tree}"
+            )));
+        }
+        let stands = format!("joblab {VERSION} stands alone, with all features and with none");
+        let mut remarks = vec![stands];
+        let manifest = self.read("Cargo.toml.orig")?;
+        for target in documented(&manifest) {
+            if !program::has_std(target) {
+                remarks.push(format!(
+                    "SKIPPED: documentation for {target} (rustup target add {target})"
+                ));
+                continue;
+            }
+            let arguments = ["doc", "--quiet", "--no-deps", ALL, "--target", target];
+            let mut doc = self.cargo(program::cargo(), &arguments);
+            run(doc.env("RUSTDOCFLAGS", "-D warnings"), &format!("documentation for {target}"))?;
+            remarks.push(format!("documented for {target}"));
+        }
+        Ok(Ok(remarks))
+    }
+
+    /// Runs what compares times, one test after the other.
+    pub(crate) fn check_costs(&self) -> Checked {
+        let costs = ["test", ALL, "--tests", "--", "--include-ignored", "--test-threads=1", COSTS];
+        run(&mut self.cargo(program::cargo(), &costs), "costs")?;
+        Ok(Ok(Vec::new()))
+    }
+
+    /// Checks the crate with the oldest Rust that it promises to build with.
+    pub(crate) fn check_msrv(&self) -> Checked {
+        let toolchains = program::output("rustup", ["toolchain", "list"]).unwrap_or_default();
+        let mut names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
+        let is_msrv =
+            |name: &&str| name.strip_prefix(MSRV).is_some_and(|rest| rest.starts_with(['.', '-']));
+        let Some(toolchain) = names.find(is_msrv) else {
+            let install = format!("rustup toolchain install {MSRV} --profile minimal");
+            return Ok(Err(format!("Rust {MSRV} is not there ({install})")));
+        };
+        for features in [ALL, NONE] {
+            let mut rustup = Command::new("rustup");
+            rustup.args(["run", toolchain, "cargo"]);
+            let arguments = ["check", "--all-targets", features];
+            run(&mut self.cargo(rustup, &arguments), &format!("{toolchain}, {features}"))?;
+        }
+        Ok(Ok(vec![format!("checked with {toolchain}")]))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -184,9 +197,12 @@ impl Package {
         let patch = format!("patch.crates-io.joblab-derive.path='{}'", derive.display());
         cargo.args(arguments).args(["--config", &patch]).current_dir(self.joblab());
         // As the workspace has it: without optimisation the loop under test takes too long.
-        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
+        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2").env("CARGO_PROFILE_DEV_LTO", "off");
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         cargo.env("CARGO_TARGET_DIR", &self.target_folder).stdin(Stdio::null());
+        if let Some(python) = &self.python {
+            cargo.env("JOBLAB_PYTHON", python);
+        }
         cargo
     }
 }

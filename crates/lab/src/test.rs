@@ -2,10 +2,12 @@
 
 mod report;
 
+use std::cell::LazyCell;
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -15,34 +17,46 @@ use crate::imports;
 use crate::llvm_lines;
 use crate::mac;
 use crate::notebooks::Options;
-use crate::package;
+use crate::package::{self, Checked, Package};
 use crate::problem::{Problem, Result};
 use crate::program;
 use crate::python::Environment;
 use crate::site;
 use crate::workspace::Workspace;
 
-/// The stages, in the order of what they cost. Cargo does those that have arguments.
-const STAGES: &[(&str, &[&str])] = &[
-    ("format", &["fmt", "--all", "--check"]),
-    (IMPORTS, &[]),
+/// What runs one after another, beside the other lanes: none of them keeps two CPUs busy by itself.
+#[derive(Clone, Copy, PartialEq)]
+enum Lane {
+    /// What is built, and the crate's own tests.
+    Crate,
+    /// What needs the kernel.
+    Kernel,
+    Browser,
+    /// What compares times, after all others.
+    Alone,
+}
+
+type Ended = std::result::Result<(), Outcome>;
+
+/// The stages of each lane, in the order of what they cost. Cargo does those that have arguments.
+const STAGES: &[(Lane, &str, &[&str])] = &[
+    (Lane::Crate, "format", &["fmt", "--all", "--check"]),
+    (Lane::Crate, IMPORTS, &[]),
     (
+        Lane::Crate,
         "clippy",
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
     ),
-    ("docs", &["doc", "--workspace", "--no-deps"]),
-    (LLVM_LINES, &[]),
-    (MAC, &[]),
-    (PACKAGE, &[]),
-    (MSRV, &[]),
-    (SEMVER, &[]),
-    (LICENCES, &[]),
-    (
-        "tests",
-        &["test", "--workspace", "--no-fail-fast", "--", "--include-ignored", "--skip", COSTS],
-    ),
+    (Lane::Crate, "docs", &["doc", "--workspace", "--no-deps"]),
+    (Lane::Crate, LLVM_LINES, &[]),
+    (Lane::Crate, MAC, &[]),
+    (Lane::Crate, PACKAGE, &[]),
+    (Lane::Crate, MSRV, &[]),
+    (Lane::Crate, SEMVER, &[]),
+    (Lane::Crate, LICENCES, &[]),
     // The same tests of processes where Linux does as macOS has to.
     (
+        Lane::Crate,
         PORTABLE,
         &[
             "test",
@@ -57,19 +71,27 @@ const STAGES: &[(&str, &[&str])] = &[
             "dask::",
         ],
     ),
-    // Modules of this name compare times, which other tests beside them would disturb. All packages,
-    // for cargo would build one alone with other features, and all of its tests anew.
-    (
-        "costs",
-        &["test", "--workspace", "--tests", "--", "--include-ignored", "--test-threads=1", COSTS],
-    ),
     // What the loop costs, and that it costs anything, depends on the optimiser.
-    ("release", &["test", "--release", "--package", "joblab", "--lib"]),
-    (SITE, &[]),
-    (NOTEBOOKS, &[]),
-    (BROWSER, &[]),
+    (Lane::Crate, "release", &["test", "--release", "--package", "joblab", "--test", "tutorial"]),
+    // What the crate's own tests, which the package has, leave.
+    (
+        Lane::Kernel,
+        "tests",
+        &[
+            "test",
+            "--workspace",
+            "--exclude",
+            "joblab",
+            "--no-fail-fast",
+            "--",
+            "--include-ignored",
+        ],
+    ),
+    (Lane::Kernel, SITE, &[]),
+    (Lane::Kernel, NOTEBOOKS, &[]),
+    (Lane::Browser, BROWSER, &[]),
+    (Lane::Alone, COSTS, &[]),
 ];
-const COSTS: &str = "costs::";
 const IMPORTS: &str = "imports";
 const LLVM_LINES: &str = "llvm-lines";
 const MAC: &str = "mac";
@@ -81,9 +103,10 @@ const PORTABLE: &str = "portable";
 const SITE: &str = "site";
 const NOTEBOOKS: &str = "notebooks";
 const BROWSER: &str = "browser";
+const COSTS: &str = "costs";
 /// What needs no kernel. The pages' check sees to Python's packages by itself, the others need none.
 const OF_SOURCES: &[&str] =
-    &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC, PACKAGE, MSRV, SEMVER, LICENCES, SITE];
+    &["format", IMPORTS, "clippy", "docs", LLVM_LINES, MAC, MSRV, SEMVER, LICENCES, SITE];
 const NO_BROWSER: &str = "no Chromium and no Chrome on PATH, so nobody has seen what was drawn \
      (Debian: sudo apt install chromium, macOS: brew install --cask google-chrome)";
 
@@ -94,9 +117,9 @@ impl Stages {
     /// Reads the arguments after `test`: no stages are all stages.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
         let wanted: Vec<_> = arguments.into_iter().collect();
-        match wanted.iter().find(|name| STAGES.iter().all(|(stage, _)| name != stage)) {
+        match wanted.iter().find(|name| STAGES.iter().all(|(_, stage, _)| name != stage)) {
             Some(wrong) => {
-                let names: Vec<_> = STAGES.iter().map(|(stage, _)| *stage).collect();
+                let names: Vec<_> = STAGES.iter().map(|(_, stage, _)| *stage).collect();
                 Err(Problem::new(format!(
                     "`cargo lab test` has no stage {}; it has {}",
                     wrong.display(),
@@ -113,7 +136,7 @@ impl Stages {
 
     /// Whether a kernel and Python's packages have to be there.
     pub(crate) fn need_set_up(&self) -> bool {
-        STAGES.iter().any(|(name, _)| self.has(name) && !OF_SOURCES.contains(name))
+        STAGES.iter().any(|(_, name, _)| self.has(name) && !OF_SOURCES.contains(name))
     }
 
     /// Runs the stages; one that fails does not hide what the others find. The environment is there
@@ -123,46 +146,50 @@ impl Stages {
         workspace: &Workspace,
         environment: Option<&Environment>,
     ) -> Result<ExitCode> {
-        let mut report = Report::default();
-        let mut beside = None;
-        for (name, arguments) in STAGES.iter().filter(|(name, _)| self.has(name)) {
-            let started = Instant::now();
-            let notebooks = || match environment {
-                Some(environment) => Options::all_again().command(workspace, environment),
-                None => Err(Problem::new("notebooks need a Python environment")),
-            };
-            if *name == NOTEBOOKS && self.has(BROWSER) {
-                // Both leave half of the machine idle.
-                let mut notebooks = notebooks()?;
-                eprintln!("\n== {NOTEBOOKS} (beside the browser)");
-                beside = Some((started, thread::spawn(move || status_of_lines(&mut notebooks))));
-                continue;
+        let report = Mutex::new(Report::default());
+        let python = environment.map(Environment::python);
+        let package = LazyCell::new(|| Package::unpack(workspace, python));
+        let run = |lane, stage: &dyn Fn(&str, &[&str]) -> Ended| {
+            let of_lane = |(of, name, _): &&(Lane, &str, &[&str])| *of == lane && self.has(name);
+            for (_, name, arguments) in STAGES.iter().filter(of_lane) {
+                let started = Instant::now();
+                eprintln!("\n== {name}");
+                let outcome = stage(name, arguments);
+                report.lock().unwrap_or_else(PoisonError::into_inner).note(name, started, outcome);
             }
-            eprintln!("\n== {name}");
-            let outcome = match *name {
-                NOTEBOOKS => status(&mut notebooks()?),
-                BROWSER => look(workspace),
+        };
+        let in_package = |check: fn(&Package) -> Checked| match &*package {
+            Ok(package) => with_tool(check(package)),
+            Err(problem) => told(Err(Problem::new(problem.to_string()))),
+        };
+        thread::scope(|scope| {
+            // These say the name of their stage in each line.
+            scope.spawn(|| run(Lane::Browser, &|_, _| look(workspace)));
+            scope.spawn(|| {
+                run(Lane::Kernel, &|name, arguments| match (name, environment) {
+                    (SITE, _) => read(workspace),
+                    (NOTEBOOKS, Some(environment)) => rerun(workspace, environment),
+                    _ => status(name, &mut cargo(workspace, environment, name, arguments)),
+                });
+            });
+            run(Lane::Crate, &|name, arguments| match name {
                 IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
                 LLVM_LINES => told(llvm_lines::check(workspace)),
                 MAC => link(workspace, environment),
-                SITE => read(workspace),
-                PACKAGE => told(package::check(workspace)),
-                MSRV => with_tool(package::check_msrv(workspace)),
+                PACKAGE => in_package(Package::check),
+                MSRV => in_package(Package::check_msrv),
                 SEMVER => with_tool(package::check_semver(workspace)),
                 LICENCES => with_tool(package::check_licences(workspace)),
-                _ => status(&mut cargo(workspace, environment, name, arguments)),
-            };
-            report.note(name, started, outcome);
-        }
-        if let Some((started, notebooks)) = beside {
-            report.note(NOTEBOOKS, started, notebooks.join().unwrap_or(Err(Outcome::Failed)));
-        }
-        Ok(report.end())
+                _ => status(name, &mut cargo(workspace, environment, name, arguments)),
+            });
+        });
+        run(Lane::Alone, &|_, _| in_package(Package::check_costs));
+        Ok(report.into_inner().unwrap_or_else(PoisonError::into_inner).end())
     }
 }
 
 /// Shows what a stage of our own has to say.
-fn told(checked: Result<Vec<String>>) -> std::result::Result<(), Outcome> {
+fn told(checked: Result<Vec<String>>) -> Ended {
     match checked {
         Ok(remarks) => {
             remarks.iter().for_each(|remark| eprintln!("{remark}"));
@@ -199,19 +226,13 @@ fn cargo(
     cargo
 }
 
-fn status(command: &mut Command) -> std::result::Result<(), Outcome> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        _ => Err(Outcome::Failed),
-    }
-}
-
-/// Runs a stage beside another one: each line that it prints is shown at once, with its name.
-fn status_of_lines(command: &mut Command) -> std::result::Result<(), Outcome> {
+/// Runs a stage's command beside those of other lanes: each line that it prints is shown at once, with
+/// the stage's name.
+fn status(stage: &str, command: &mut Command) -> Ended {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|_| Outcome::Failed)?;
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).split(b'\n')) {
         let line = line.map_err(|_| Outcome::Failed)?;
-        eprintln!("{NOTEBOOKS}: {}", String::from_utf8_lossy(&line));
+        eprintln!("{stage}: {}", String::from_utf8_lossy(&line));
     }
     match child.wait() {
         Ok(status) if status.success() => Ok(()),
@@ -219,14 +240,22 @@ fn status_of_lines(command: &mut Command) -> std::result::Result<(), Outcome> {
     }
 }
 
+/// Runs the notebooks, and their cells again.
+fn rerun(workspace: &Workspace, environment: &Environment) -> Ended {
+    match Options::all_again().command(workspace, environment) {
+        Ok(mut command) => status(NOTEBOOKS, &mut command),
+        Err(problem) => told(Err(problem)),
+    }
+}
+
 /// Looks at the notebooks in a browser. People may have none; where changes are accepted, one is
 /// there.
-fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
+fn look(workspace: &Workspace) -> Ended {
     let Some(browser) = browser::find() else {
         return skipped(NO_BROWSER.to_owned());
     };
     match browser::command(workspace, &browser) {
-        Ok(mut command) => status(&mut command),
+        Ok(mut command) => status(BROWSER, &mut command),
         Err(problem) => {
             eprintln!("error: {problem}");
             Err(Outcome::Failed)
@@ -235,13 +264,17 @@ fn look(workspace: &Workspace) -> std::result::Result<(), Outcome> {
 }
 
 /// Checks texts and pages. Without a browser only what can be told from their files.
-fn read(workspace: &Workspace) -> std::result::Result<(), Outcome> {
+fn read(workspace: &Workspace) -> Ended {
     let browser = browser::find();
     let commands = match site::commands(workspace, browser.as_deref()) {
         Ok(commands) => commands,
         Err(problem) => return told(Err(problem)),
     };
-    if commands.map(|mut command| status(&mut command)).iter().any(std::result::Result::is_err) {
+    if commands
+        .map(|mut command| status(SITE, &mut command))
+        .iter()
+        .any(std::result::Result::is_err)
+    {
         return Err(Outcome::Failed);
     }
     browser.map_or_else(|| skipped(NO_BROWSER.to_owned()), |_| Ok(()))
@@ -249,10 +282,7 @@ fn read(workspace: &Workspace) -> std::result::Result<(), Outcome> {
 
 /// Checks and links for other systems. People may have no network; where changes are accepted, there is
 /// one.
-fn link(
-    workspace: &Workspace,
-    environment: Option<&Environment>,
-) -> std::result::Result<(), Outcome> {
+fn link(workspace: &Workspace, environment: Option<&Environment>) -> Ended {
     let python = environment.map(Environment::python);
     match mac::check(workspace, python.or_else(|| program::find("python3"))) {
         Ok(Ok(remarks)) => told(Ok(remarks)),
@@ -262,9 +292,7 @@ fn link(
 }
 
 /// Shows what a stage has to say for which people need not have the tool, wherever they are.
-fn with_tool(
-    checked: Result<std::result::Result<Vec<String>, String>>,
-) -> std::result::Result<(), Outcome> {
+fn with_tool(checked: Checked) -> Ended {
     match checked {
         Ok(Ok(remarks)) => told(Ok(remarks)),
         Ok(Err(why)) => Err(Outcome::Skipped(why)),
@@ -273,7 +301,7 @@ fn with_tool(
 }
 
 /// Where changes are accepted, nothing of this is skipped.
-fn skipped(why: String) -> std::result::Result<(), Outcome> {
+fn skipped(why: String) -> Ended {
     if is_ci() {
         eprintln!("error: {why}");
         return Err(Outcome::Failed);
