@@ -222,27 +222,23 @@ fn start_dask(
     limit: Option<Duration>,
 ) -> Result<Box<dyn Workers>, Error> {
     if !HAS_DASK {
-        let why = "Backend::Dask needs Linux; use Backend::Multiprocessing";
-        return Err(Error::pool(n_workers, why));
+        return Err(Error::other_system(Backend::Dask, Backend::Multiprocessing));
     }
     let wanted = dask::Wanted { scheduler, n_workers, n_jobs, limit };
     Ok(Box::new(dask::Cluster::start(&wanted)?))
 }
 
 #[cfg(not(unix))]
-fn start_processes(n_jobs: usize) -> Result<Box<dyn Workers>, Error> {
-    let why = "workers outside this process need Linux (WSL, on Windows) or macOS; use \
-               Backend::Threading";
-    Err(Error::pool(n_jobs, why))
+fn start_processes(_: usize) -> Result<Box<dyn Workers>, Error> {
+    Err(Error::other_system(Backend::Multiprocessing, Backend::Threading))
 }
 
 #[cfg(not(unix))]
 fn start_dask(
     _: Option<&str>,
-    n_workers: usize,
+    _: usize,
     _: usize,
     _: Option<Duration>,
 ) -> Result<Box<dyn Workers>, Error> {
-    let why = "Backend::Dask needs Linux (WSL, on Windows); use Backend::Threading";
-    Err(Error::pool(n_workers, why))
+    Err(Error::other_system(Backend::Dask, Backend::Threading))
 }

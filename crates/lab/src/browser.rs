@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::problem::{Problem, Result};
-use crate::program;
+use crate::program::Places;
 use crate::python::Environment;
 use crate::workspace::{Workspace, script};
 
@@ -21,7 +21,11 @@ const BROWSERS: &[&str] = &[
 
 /// Finds a browser.
 pub(crate) fn find() -> Option<PathBuf> {
-    BROWSERS.iter().find_map(program::find)
+    find_in(&Places::here())
+}
+
+fn find_in(places: &Places) -> Option<PathBuf> {
+    BROWSERS.iter().find_map(|name| places.find(name.as_ref()))
 }
 
 /// The command that opens every notebook and runs it.
@@ -41,4 +45,27 @@ pub(crate) fn command(workspace: &Workspace, browser: &Path) -> Result<Command> 
         .arg(workspace.root().join("target").join("screenshots"))
         .args(workspace.notebooks());
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::tests::System;
+
+    #[test]
+    fn chrome_is_found_where_macos_has_it() {
+        let system = System::new("browsers");
+        let places = system.places(&["usr/bin"]);
+        assert_eq!(find_in(&places), None);
+        for path in [
+            "Applications/Chromium.app/Contents/MacOS/Chromium",
+            "Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+            // One that was put on PATH is the one that is meant.
+            "usr/bin/google-chrome",
+            "usr/bin/chromium",
+        ] {
+            let browser = system.add(path, "");
+            assert_eq!(find_in(&places), Some(browser));
+        }
+    }
 }

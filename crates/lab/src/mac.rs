@@ -7,6 +7,8 @@ mod tools;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use self::linked::{Linked, Shape};
 use self::tools::Tools;
@@ -14,6 +16,10 @@ use crate::problem::{Problem, Result};
 use crate::workspace::{self, Workspace};
 
 const MACS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-apple-darwin"];
+/// How long all of it may take, with what is fetched.
+const MOST: Duration = Duration::from_secs(6 * 60);
+/// How often it is looked whether a command has ended.
+const TICK: Duration = Duration::from_millis(20);
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
 /// A program of a user's.
@@ -36,42 +42,75 @@ resolver = \"3\"
 opt-level = 2
 ";
 
+/// Why the stage ended before its end.
+enum Stop {
+    Failed(Problem),
+    /// Why it could not be done here.
+    Undone(String),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Failed(problem)
+    }
+}
+
 /// Checks and links, and takes what is to be fetched with Python's pip. `Ok(Err(..))` is why it could not be
 /// done here.
 pub(crate) fn check(
     workspace: &Workspace,
     python: Option<PathBuf>,
 ) -> Result<std::result::Result<Vec<String>, String>> {
-    let tools = match Tools::find(workspace, python, &[MACS[0], MACS[1], WINDOWS])? {
-        Ok(tools) => tools,
-        Err(why) => return Ok(Err(why)),
-    };
+    match check_all(workspace, python, &Limit::of(MOST)) {
+        Ok(remarks) => Ok(Ok(remarks)),
+        Err(Stop::Undone(why)) => Ok(Err(why)),
+        Err(Stop::Failed(problem)) => Err(problem),
+    }
+}
+
+fn check_all(
+    workspace: &Workspace,
+    python: Option<PathBuf>,
+    limit: &Limit,
+) -> std::result::Result<Vec<String>, Stop> {
+    let tools = Tools::find(workspace, python, &[MACS[0], MACS[1], WINDOWS])?;
+    let tools = tools.map_err(Stop::Undone)?;
     for target in MACS {
         for package in ["joblab", "lab"] {
             let arguments = ["clippy", "--package", package, "--all-targets"];
             // The system's own locks are larger there, and so is an error.
             let lints = ["--", "-D", "warnings", "-A", "clippy::result-large-err"];
-            run(
-                tools.cargo(workspace.root(), target, &arguments).args(lints),
-                &format!("{package} for {target}"),
-            )?;
+            let mut clippy = tools.cargo(workspace.root(), target, &arguments);
+            limit.run(clippy.args(lints), &format!("{package} for {target}"))?;
         }
     }
     // What only processes use is not used there.
     let arguments = ["check", "--package", "joblab", "--lib"];
     let mut windows = tools.cargo(workspace.root(), WINDOWS, &arguments);
-    run(windows.arg("--quiet"), &format!("joblab for {WINDOWS}"))?;
+    limit.run(windows.arg("--quiet"), &format!("joblab for {WINDOWS}"))?;
+    let mut lab = tools.cargo(workspace.root(), WINDOWS, &["check", "--quiet", "--package", "lab"]);
+    names_wsl(&lab.output().map_err(|error| Problem::new(format!("cargo: {error}")))?.stderr)?;
     let folder = workspace.own("mac").join("linked");
     lay_out(workspace, &folder)?;
     let mut remarks = vec![format!("checked for {}", tools.target(WINDOWS))];
     for target in MACS {
-        run(&mut tools.cargo(&folder, target, &["build"]), &format!("linking for {target}"))?;
+        let mut build = tools.cargo(&folder, target, &["build"]);
+        limit.run(&mut build, &format!("linking for {target}"))?;
         let built = tools.target_folder().join(target).join("debug");
         for (shape, name) in [(Shape::Program, "program"), (Shape::Cell, "libctx.dylib")] {
             remarks.push(Linked::read(&built.join(name))?.check(shape, target)?);
         }
     }
-    Ok(Ok(remarks))
+    Ok(remarks)
+}
+
+/// What the compiler says of `cargo lab` on Windows has to name what helps.
+fn names_wsl(said: &[u8]) -> Result<()> {
+    let said = String::from_utf8_lossy(said);
+    match said.contains("call it in WSL") {
+        true => Ok(()),
+        false => Err(Problem::new(format!("`cargo lab` for {WINDOWS} does not name WSL:\n{said}"))),
+    }
 }
 
 /// Writes the workspace of a program and a cell.
@@ -100,10 +139,71 @@ fn lay_out(workspace: &Workspace, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn run(command: &mut Command, what: &str) -> Result<()> {
-    match command.stdin(Stdio::null()).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(Problem::new(format!("{what}: failed"))),
-        Err(error) => Err(Problem::new(format!("{what}: {error}"))),
+/// The time that all of it may take.
+struct Limit {
+    begun: Instant,
+    most: Duration,
+}
+
+impl Limit {
+    fn of(most: Duration) -> Self {
+        Self { begun: Instant::now(), most }
+    }
+
+    /// Runs a command, and stops it when time is up.
+    fn run(&self, command: &mut Command, what: &str) -> std::result::Result<(), Stop> {
+        let failed = |how: String| Stop::Failed(Problem::new(format!("{what}: {how}")));
+        let started = command.stdin(Stdio::null()).spawn();
+        let mut child = started.map_err(|error| failed(error.to_string()))?;
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(_)) => return Err(failed("failed".to_owned())),
+                Err(error) => return Err(failed(error.to_string())),
+                Ok(None) if self.begun.elapsed() < self.most => thread::sleep(TICK),
+                Ok(None) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(Stop::Undone(format!(
+                        "it is not through after {:?}, which it has to be where nothing else runs, and \
+                         was stopped at: {what}",
+                        self.most
+                    )));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(limit: &Limit, script: &str) -> String {
+        match limit.run(Command::new("/bin/sh").args(["-c", script]), "a step") {
+            Ok(()) => "done".to_owned(),
+            Err(Stop::Failed(problem)) => problem.to_string(),
+            Err(Stop::Undone(why)) => why,
+        }
+    }
+
+    #[test]
+    fn what_takes_too_long_is_stopped_and_named() {
+        let long = Limit::of(Duration::from_secs(3600));
+        assert_eq!((&*run(&long, "true"), &*run(&long, "exit 3")), ("done", "a step: failed"));
+        let over = Limit::of(Duration::from_millis(1));
+        let said = run(&over, "exec sleep 600");
+        assert!(said.contains("not through after 1ms") && said.ends_with(": a step"), "{said}");
+        assert!(over.begun.elapsed() < Duration::from_secs(300));
+    }
+
+    #[test]
+    fn windows_is_told_of_wsl() {
+        assert!(
+            names_wsl(b"error: `cargo lab` needs Linux or macOS: on Windows, call it in WSL")
+                .is_ok()
+        );
+        let error = names_wsl(b"error: cannot find `unix`").unwrap_err().to_string();
+        assert!(error.contains("does not name WSL:\nerror: cannot find"), "{error}");
     }
 }

@@ -14,23 +14,46 @@ const FULL_MEGABYTES: u64 = 100;
 /// Finds a program as a shell would: by its path, or by its name on PATH. One that only offers to install
 /// what it is called by is none.
 pub(crate) fn find(name: impl AsRef<Path>) -> Option<PathBuf> {
-    let name = name.as_ref();
-    if name.components().count() > 1 {
-        return is_executable(name).then(|| name.to_owned());
-    }
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(name))
-        .find(|path| is_executable(path) && !is_stub(path))
+    Places::here().find(name.as_ref())
 }
 
-/// Whether it is one of those that macOS has in the place of Apple's command line tools as long as nobody
-/// has installed these: called, it opens a window.
-fn is_stub(path: &Path) -> bool {
-    const TOOLS: [&str; 2] = ["/usr/bin/cc", "/usr/bin/python3"];
-    const SELECT: &str = "/usr/bin/xcode-select";
-    TOOLS.iter().any(|tool| path == Path::new(tool))
-        && Path::new(SELECT).exists()
-        && output(SELECT, ["-p"]).is_none()
+/// Where programs are looked for.
+pub(crate) struct Places {
+    /// The system's root, but for tests.
+    root: PathBuf,
+    /// The folders of PATH.
+    folders: Vec<PathBuf>,
+}
+
+impl Places {
+    /// Those of this machine.
+    pub(crate) fn here() -> Self {
+        let path = env::var_os("PATH").unwrap_or_default();
+        Self { root: "/".into(), folders: env::split_paths(&path).collect() }
+    }
+
+    /// Finds a program by its path, or by its name.
+    pub(crate) fn find(&self, name: &Path) -> Option<PathBuf> {
+        let is_it = |path: &PathBuf| is_executable(path) && !self.is_stub(path);
+        if name.components().count() > 1 {
+            return Some(self.below_root(name)).filter(is_it);
+        }
+        self.folders.iter().map(|folder| folder.join(name)).find(is_it)
+    }
+
+    fn below_root(&self, path: &Path) -> PathBuf {
+        path.strip_prefix("/").map_or_else(|_| path.to_owned(), |path| self.root.join(path))
+    }
+
+    /// Whether it is one of those that macOS has in the place of Apple's command line tools as long as
+    /// nobody has installed these: called, it opens a window.
+    fn is_stub(&self, path: &Path) -> bool {
+        let select = self.root.join("usr/bin/xcode-select");
+        ["usr/bin/cc", "usr/bin/python3"].iter().any(|tool| path == self.root.join(tool))
+            && select.exists()
+            // A new version of macOS may take the tools away, and not their place.
+            && output(select, ["-p"]).is_none_or(|tools| !Path::new(&tools).is_dir())
+    }
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -113,4 +136,89 @@ fn free_megabytes(folder: &Path) -> Option<u64> {
     let table = output("df", [OsStr::new("-Pk"), folder.as_os_str()])?;
     let kilobytes: u64 = table.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     Some(kilobytes / 1024)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A system of invented folders.
+    pub(crate) struct System(PathBuf);
+
+    impl System {
+        pub(crate) fn new(name: &str) -> Self {
+            let root = env::temp_dir().join(format!("lab-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&root);
+            Self(root)
+        }
+
+        /// Adds a program, which is a script.
+        pub(crate) fn add(&self, path: &str, script: &str) -> PathBuf {
+            let path = self.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            // Another process, which this one starts meanwhile, could have the program open for writing.
+            let aside = path.with_extension("new");
+            let text = format!("#!/bin/sh\n{script}\n");
+            let made = Command::new("/bin/sh")
+                .args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""])
+                .args([aside.as_os_str(), text.as_ref()])
+                .status();
+            assert!(made.unwrap().success());
+            fs::rename(aside, &path).unwrap();
+            path
+        }
+
+        pub(crate) fn places(&self, folders: &[&str]) -> Places {
+            let folders = folders.iter().map(|folder| self.0.join(folder)).collect();
+            Places { root: self.0.clone(), folders }
+        }
+    }
+
+    impl Drop for System {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_macos_has_in_the_place_of_apples_tools_is_not_found() {
+        let system = System::new("stubs");
+        let asked = system.0.join("asked");
+        let stub = format!("echo >>{}; exit 1", asked.display());
+        let (cc, python) = (system.add("usr/bin/cc", &stub), system.add("usr/bin/python3", &stub));
+        let other = system.add("usr/bin/other", "");
+        let places = system.places(&["none", "usr/bin", "opt/homebrew/bin"]);
+        let find = |name: &str| places.find(name.as_ref());
+        // Another system, which has no such thing.
+        assert_eq!(find("cc"), Some(cc.clone()));
+        system.add("usr/bin/xcode-select", "exit 2");
+        assert_eq!((find("cc"), find("python3")), (None, None));
+        assert_eq!((find("/usr/bin/cc"), find("other")), (None, Some(other)));
+        let homebrews = system.add("opt/homebrew/bin/python3", "");
+        assert_eq!(find("python3"), Some(homebrews));
+        // Apple's tools, where they should be, and then also are.
+        let tools = system.0.join("Library/Developer/CommandLineTools");
+        system.add("usr/bin/xcode-select", &format!("[ \"$*\" = -p ] && echo {}", tools.display()));
+        assert_eq!(find("cc"), None);
+        fs::create_dir_all(tools).unwrap();
+        assert_eq!((find("cc"), find("python3")), (Some(cc.clone()), Some(python)));
+        assert_eq!(find("/usr/bin/cc"), Some(cc));
+        assert!(!asked.exists(), "a stub opens a window");
+    }
+
+    #[test]
+    fn programs_are_found_as_a_shell_finds_them() {
+        let system = System::new("path");
+        fs::create_dir_all(system.0.join("a/folder")).unwrap();
+        fs::write(system.0.join("a/text"), "").unwrap();
+        let (first, second) = (system.add("a/both", ""), system.add("b/both", ""));
+        let text = system.add("b/text", "");
+        let places = system.places(&["a", "b"]);
+        let find = |name: &str| places.find(name.as_ref());
+        assert_eq!((find("both"), find("text")), (Some(first), Some(text)));
+        assert_eq!((find("/b/both"), find("/c/both")), (Some(second), None));
+        assert_eq!((find("folder"), find("nothing")), (None, None));
+    }
 }

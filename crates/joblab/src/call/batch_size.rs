@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use crate::batch::Order;
 use crate::measure::TaskTimes;
 use crate::pool::Workers;
 
 /// How many batches there are for each worker as long as they grow: one that runs, and two that wait. Where
 /// there are no more than two, Dask does not queue them but moves them between its workers.
 const GROWING: usize = 3;
+/// A batch is short where its worker may be through with it before three threads, which have no CPU of their
+/// own, have brought the next one: the pool's, the caller's, and the pool's again.
+const SHORT: Duration = Duration::from_millis(5);
 
 /// How many tasks travel together: as many as take the pool's batch duration, by what the last
 /// batches took in their workers. Starts with one and at most doubles, after joblib's
@@ -19,10 +23,15 @@ pub(super) struct BatchSize {
     n_workers: usize,
     /// Whether batches are still shorter than they should be.
     is_growing: bool,
+    /// Whether each batch is as short as the one before, or shorter, and has far to go.
+    gets_shorter: bool,
+    /// Whether the last one was short.
+    is_short: bool,
 }
 
 impl BatchSize {
-    pub(super) fn new(workers: &dyn Workers, fixed: Option<usize>) -> Self {
+    /// For tasks that are started in this order.
+    pub(super) fn new(workers: &dyn Workers, fixed: Option<usize>, order: &Order) -> Self {
         let duration = match fixed {
             Some(_) => None,
             None => workers.batch_duration(),
@@ -32,6 +41,8 @@ impl BatchSize {
             duration,
             n_workers: workers.n_workers(),
             is_growing: duration.is_some(),
+            gets_shorter: !order.is_lists_own() && !workers.shares_memory(),
+            is_short: false,
         }
     }
 
@@ -39,7 +50,12 @@ impl BatchSize {
     /// are all of a size that is too small.
     pub(super) fn ahead(&self, workers: &dyn Workers) -> usize {
         let most = workers.look_ahead();
-        let batches = if self.is_growing { most.min(GROWING * workers.n_workers()) } else { most };
+        let batches = match self.is_growing {
+            true => most.min(GROWING * workers.n_workers()),
+            // No long one can come before them, behind which they would wait.
+            false if self.gets_shorter && self.is_short => 2 * most,
+            false => most,
+        };
         batches * self.size
     }
 
@@ -53,10 +69,11 @@ impl BatchSize {
     }
 
     pub(super) fn learn(&mut self, times: &[TaskTimes]) {
+        let wall: Duration = times.iter().map(TaskTimes::wall).sum();
+        self.is_short = wall < SHORT;
         let Some(duration) = self.duration else {
             return;
         };
-        let wall: Duration = times.iter().map(TaskTimes::wall).sum();
         let tasks = times.len() as f64;
         let fitting = tasks * duration.as_secs_f64() / wall.as_secs_f64().max(1e-9);
         let before = self.size;
@@ -81,7 +98,7 @@ mod tests {
     use crate::measure::Laps;
     use crate::pool::{Job, Pool};
 
-    /// Two workers that like to have much ahead.
+    /// Two workers, elsewhere, that like to have much ahead.
     struct Far;
 
     impl Pool for Far {
@@ -102,7 +119,11 @@ mod tests {
         }
     }
 
-    impl Workers for Far {}
+    impl Workers for Far {
+        fn shares_memory(&self) -> bool {
+            false
+        }
+    }
 
     /// Times of so many tasks, each of about so many milliseconds.
     fn times(tasks: usize, milliseconds: u64) -> Vec<TaskTimes> {
@@ -114,7 +135,7 @@ mod tests {
 
     #[test]
     fn few_batches_are_ahead_as_long_as_they_grow() {
-        let mut size = BatchSize::new(&Far, None);
+        let mut size = BatchSize::new(&Far, None, &Order::default());
         assert_eq!(size.ahead(&Far), 6);
         size.learn(&times(1, 1));
         assert_eq!((size.size, size.ahead(&Far)), (2, 12));
@@ -124,6 +145,24 @@ mod tests {
         // As long as a batch should be.
         size.learn(&times(2, 550));
         assert_eq!((size.size, size.ahead(&Far)), (2, 64));
-        assert_eq!(BatchSize::new(&Far, Some(3)).ahead(&Far), 96, "a size that is given");
+        assert_eq!(
+            BatchSize::new(&Far, Some(3), &Order::default()).ahead(&Far),
+            96,
+            "a size that is given"
+        );
+    }
+
+    #[test]
+    fn more_is_ahead_where_the_dearest_are_done_and_what_follows_is_short() {
+        let dearest_first = Order::longest_first(&[2.0, 1.0]).unwrap();
+        let ahead = |order: &Order, milliseconds| {
+            let mut size = BatchSize::new(&Far, Some(1), order);
+            size.learn(&times(1, milliseconds));
+            size.ahead(&Far)
+        };
+        assert_eq!(BatchSize::new(&Far, Some(1), &dearest_first).ahead(&Far), 32);
+        assert_eq!(ahead(&dearest_first, 6), 32);
+        assert_eq!(ahead(&dearest_first, 0), 64);
+        assert_eq!(ahead(&Order::default(), 0), 32);
     }
 }

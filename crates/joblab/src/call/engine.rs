@@ -98,6 +98,10 @@ impl<'p> Engine<'p> {
             token.watch(Box::new(move || drop(sender.send(Event::Cancelled))))
         });
         let keeper = Keeper::new(options.retries > 0, resume, order.clone());
+        // A process that is stopped because a task is late takes what travels with it along.
+        let alone = options.task_timeout.is_some() && !workers.shares_memory();
+        let fixed = if alone { Some(1) } else { options.batch_size };
+        let batch_size = BatchSize::new(workers, fixed, &order);
         let shared = Arc::new(CallShared {
             cancelled: AtomicBool::new(false),
             pid: std::process::id(),
@@ -105,11 +109,8 @@ impl<'p> Engine<'p> {
             task_timeout: options.task_timeout,
             order,
         });
-        // A process that is stopped because a task is late takes what travels with it along.
-        let alone = options.task_timeout.is_some() && !workers.shares_memory();
-        let fixed = if alone { Some(1) } else { options.batch_size };
         Ok(Engine {
-            batch_size: BatchSize::new(workers, fixed),
+            batch_size,
             counts: Counts::default(),
             reporter: Reporter::new(
                 (options.verbose, options.on_progress.as_ref()),

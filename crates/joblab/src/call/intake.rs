@@ -94,7 +94,8 @@ impl Engine<'_> {
                 Some(Failure::Returned) => (Some(Error::returned(index)), true),
                 Some(Failure::Panicked(_)) if self.tries_again(task) => (None, false),
                 Some(Failure::Panicked(message)) => {
-                    (Some(Error::panic(index, &thread, pid, &message)), false)
+                    let error = Error::panic(index, &thread, pid, &message);
+                    (Some(self.with_attempts(task, error)), false)
                 }
                 Some(Failure::NoState(reason)) => (Some(Error::state(index, reason)), false),
                 Some(Failure::ArgumentUnread(reason)) => {
@@ -168,6 +169,7 @@ impl Engine<'_> {
                 false => Error::lost(self.index(task)),
             };
             let others: Vec<_> = range.clone().skip(1).map(|task| (task, other(task))).collect();
+            let error = self.with_attempts(range.start, error);
             for (task, error) in iter::once((range.start, error)).chain(others) {
                 self.settle(task..task + 1);
                 collect.failed(task, error, false);
@@ -177,7 +179,16 @@ impl Engine<'_> {
 
     /// Counts a failure, and plans another attempt if the task has one left.
     fn tries_again(&mut self, task: usize) -> bool {
-        !self.is_stopped() && self.retries.try_again(task)
+        let goes_on = !self.is_stopped();
+        self.retries.try_again(task, goes_on)
+    }
+
+    /// The error of a task that may have been tried more than once.
+    fn with_attempts(&self, task: usize, mut error: Error) -> Error {
+        if let Some((attempt, most)) = self.retries.attempt(task) {
+            error.add(&format!("it was attempt {attempt} of {most}"));
+        }
+        error
     }
 
     /// Tasks have ended for good.

@@ -129,8 +129,22 @@ impl Reporter {
     }
 }
 
-/// What joblib prints now, if anything: joblib/parallel.py, `Parallel.print_progress`.
+/// What is printed now, if anything: joblib's line, and behind it how many results were in the file.
 fn line(counts: &Counts, verbose: usize, pre_dispatch: usize, elapsed: Duration) -> Option<String> {
+    let line = joblibs_line(counts, verbose, pre_dispatch, elapsed)?;
+    Some(match counts.resumed {
+        0 => line,
+        resumed => format!("{line}, {resumed} resumed"),
+    })
+}
+
+/// What joblib prints now, if anything: joblib/parallel.py, `Parallel.print_progress`.
+fn joblibs_line(
+    counts: &Counts,
+    verbose: usize,
+    pre_dispatch: usize,
+    elapsed: Duration,
+) -> Option<String> {
     let (done, sent) = (counts.done, counts.sent_tasks);
     let width = match counts.length {
         Some(length @ 1..) => length.ilog10() as usize + 1,
@@ -211,6 +225,20 @@ mod tests {
             "Done 100 out of 100 | elapsed:    1.5s finished"
         );
         assert_eq!(short_format_time(Duration::from_secs(90)), " 1.5min");
+    }
+
+    #[test]
+    fn lines_say_how_many_were_resumed() {
+        let print = |counts: Counts| {
+            line(&Counts { resumed: 7, ..counts }, 11, 4, Duration::from_millis(1500)).unwrap()
+        };
+        // Those that ran, 20, took the time: 2.67 times as many are left.
+        assert_eq!(
+            print(counts(27, true, Some(100))),
+            "Done  27 out of 100 | elapsed:    1.5s remaining:    5.5s, 7 resumed"
+        );
+        let finished = "Done 100 out of 100 | elapsed:    1.5s finished, 7 resumed";
+        assert_eq!(print(counts(100, true, Some(100))), finished);
     }
 
     #[test]

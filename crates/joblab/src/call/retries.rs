@@ -33,22 +33,46 @@ impl Retries {
         self.again.extend(tasks.rev());
     }
 
-    /// Counts a failure, and plans another attempt if the task has one left.
-    pub(super) fn try_again(&mut self, index: usize) -> bool {
+    /// Counts a failure, and plans another attempt if the call goes on and the task has one left.
+    pub(super) fn try_again(&mut self, index: usize, goes_on: bool) -> bool {
         if !self.are_allowed() {
             return false;
         }
         let failures = self.failures.entry(index).or_default();
         *failures += 1;
-        let again = *failures <= self.attempts;
+        let again = goes_on && *failures <= self.attempts;
         if again {
             self.again.push(index);
         }
         again
     }
 
+    /// Which attempt of a task has just failed, and of how many. None where there is but one.
+    pub(super) fn attempt(&self, index: usize) -> Option<(u32, u32)> {
+        self.failures.get(&index).map(|&failures| (failures, self.attempts.saturating_add(1)))
+    }
+
     /// Plans nothing any more.
     pub(super) fn clear(&mut self) {
         self.again.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_fails_is_counted_also_where_no_other_follows() {
+        let mut retries = Retries::new(2);
+        assert_eq!(retries.attempt(7), None);
+        assert!(retries.try_again(7, true));
+        assert_eq!((retries.next(), retries.attempt(7)), (Some(7), Some((1, 3))));
+        // The call is stopped meanwhile.
+        assert!(!retries.try_again(7, false));
+        assert_eq!((retries.next(), retries.attempt(7)), (None, Some((2, 3))));
+        let mut none = Retries::new(0);
+        assert!(!none.try_again(7, true));
+        assert_eq!(none.attempt(7), None);
     }
 }

@@ -153,6 +153,10 @@ fn retries_come_to_an_end(make: Make<'_>) {
     assert!(error.is_panic(), "{error}");
     assert_eq!(error.task_index(), Some(0), "{error}");
     assert_eq!(marks.count_of(0), 3, "one attempt and two retries");
+    assert!(error.to_string().ends_with("; it was attempt 3 of 3"), "{error}");
+    // Without the option there is one, of which nothing is said.
+    let error = make(2).map(fails_at_first, [(marks.folder(), 1, 99)]).unwrap_err();
+    assert!(!error.to_string().contains("it was attempt"), "{error}");
     works_on(&parallel);
 }
 

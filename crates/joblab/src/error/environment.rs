@@ -5,11 +5,22 @@ use std::io;
 use std::path::Path;
 
 use super::{Error, Kind, Reason};
+use crate::backend::Backend;
 
 impl Error {
     pub(crate) fn pool(n_jobs: usize, reason: impl Into<Reason>) -> Self {
         let what = format!("a pool of {n_jobs} workers could not be started");
         Error::refused(None, &what, reason.into(), "")
+    }
+
+    /// For a backend that this system does not have, beside one that it has.
+    pub(crate) fn other_system(backend: Backend, here: Backend) -> Self {
+        let systems = match backend {
+            Backend::Dask => "Linux (WSL, on Windows)",
+            _ => "Linux (WSL, on Windows) or macOS",
+        };
+        let message = format!("Backend::{backend:?} needs {systems}: use Backend::{here:?}");
+        Error::new(Kind::Other, None, message)
     }
 
     pub(crate) fn start(how: impl Into<Reason>) -> Self {
@@ -98,5 +109,23 @@ impl Error {
     pub(crate) fn figure_file(path: &Path, reason: io::Error) -> Self {
         let what = format!("the figure could not be saved to {}", path.display());
         Error::refused(None, &what, reason.into(), "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_a_backend_names_those_that_have_it() {
+        let said = |backend, here| Error::other_system(backend, here).to_string();
+        assert_eq!(
+            said(Backend::Multiprocessing, Backend::Threading),
+            "Backend::Multiprocessing needs Linux (WSL, on Windows) or macOS: use Backend::Threading"
+        );
+        assert_eq!(
+            said(Backend::Dask, Backend::Multiprocessing),
+            "Backend::Dask needs Linux (WSL, on Windows): use Backend::Multiprocessing"
+        );
     }
 }

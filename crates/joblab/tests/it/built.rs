@@ -2,6 +2,7 @@
 //! shared libraries, or with the crate in a library only.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,6 +74,7 @@ fn crates(deps: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn whatever_runs_before_main_has_run_once_before_the_first_task() {
     // On the linker's line this comes behind the crate.
     let late = "
@@ -167,5 +169,48 @@ fn in_a_library_of_another_program_processes_are_refused() {
     assert_eq!((main, threads), ("main runs", "Ok([1, 2])"));
     for words in ["could not be started", host.to_str().unwrap(), library.to_str().unwrap()] {
         assert!(processes.contains(words), "{processes}");
+    }
+}
+
+#[test]
+fn a_program_that_is_another_one_by_now_is_no_worker() {
+    let source = |more: u64| {
+        format!(
+            "use joblab::{{Backend, Parallel}};
+            fn task(n: u64) -> u64 {{ n + {more} }}
+            fn main() {{
+                println!(\"begun\");
+                std::io::stdin().read_line(&mut String::new()).unwrap();
+                let parallel = Parallel::new(1).backend(Backend::Multiprocessing);
+                match parallel.map(task, [1]) {{
+                    Ok(run) => println!(\"{{:?}}\", run.results),
+                    Err(error) => println!(\"{{error}}\"),
+                }}
+            }}"
+        )
+    };
+    let folder = Folder::new("replaced");
+    let program = folder.compile("program", &source(1), &[]).unwrap();
+    let mut running = Command::new(&program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "begun");
+    fs::remove_file(&program).unwrap();
+    let other = folder.compile("program", &source(2), &[]).unwrap();
+    if cfg!(target_os = "linux") {
+        // By this name Linux tells of the file that was there; on macOS it keeps the path.
+        fs::copy(&other, folder.0.join("program (deleted)")).unwrap();
+    }
+    drop(running.stdin.take());
+    let said = lines.next().unwrap().unwrap();
+    running.wait().unwrap();
+    if cfg!(all(target_os = "linux", not(joblab_portable))) {
+        assert_eq!(said, "[2]", "Linux starts the program that runs, whatever its file is by now");
+    } else {
+        assert!(said.contains("was built anew since it was started (start it again)"), "{said}");
     }
 }

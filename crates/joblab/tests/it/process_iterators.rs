@@ -122,6 +122,7 @@ fn retries_run_tasks_of_killed_workers_again() {
     }
     let error = pool(2).retries(1).map(killed_at, [(0, 0)]).unwrap_err();
     assert!(error.is_worker_death(), "{error}");
+    assert!(error.to_string().ends_with("; it was attempt 2 of 2"), "{error}");
 }
 
 fn forever() -> ! {

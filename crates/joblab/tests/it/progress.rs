@@ -46,6 +46,27 @@ fn lines_are_joblibs_and_come_out_where_joblibs_do() {
     }
 }
 
+#[test]
+fn a_call_that_goes_on_says_how_many_results_were_there() {
+    let name = "progress::a_call_that_goes_on_says_how_many_results_were_there";
+    let Some(output) = system::in_a_process_of_its_own(name, || {
+        let path = std::env::temp_dir().join(format!("joblab-resumed-{}", std::process::id()));
+        let parallel = Parallel::new(1).backend(Backend::Sequential).resume(&path);
+        let _ = parallel.map(|n: u64| n, 0..8).unwrap();
+        let run = parallel.verbose(11).map(|n: u64| n, 0..TASKS);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(run.unwrap().resumed(), 8);
+    }) else {
+        return;
+    };
+    let lines: Vec<_> = output.stderr.lines().filter(|it| it.starts_with("[Parallel")).collect();
+    let (first, last) = (lines[0], lines[lines.len() - 1]);
+    assert!(first.contains("Done  1 out of 20 | elapsed: "), "{lines:#?}");
+    assert!(first.ends_with(", 1 resumed"), "{lines:#?}");
+    assert!(last.contains("Done 20 out of 20 | elapsed: "), "{lines:#?}");
+    assert!(last.ends_with("s finished, 8 resumed"), "{lines:#?}");
+}
+
 /// The lines that a case printed.
 fn lines(text: &str, case: usize) -> Vec<&str> {
     let (_, text) = text.split_once(&heading(case)).unwrap();

@@ -127,6 +127,23 @@ fn the_longest_first_take_what_was_computed_for_them() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_long_task_does_not_wait_behind_a_longer_one() {
+    for backend in [Backend::Threading, Backend::Multiprocessing] {
+        let parallel = Parallel::new(2).backend(backend);
+        // What the workers did last was short: they would get more than one at a time.
+        let _ = parallel.map(sleep, [1; 40]).unwrap();
+        let inputs = [100, 400, 800, 400];
+        let run = parallel.map_longest_first(sleep, inputs, |&length| length as f64).unwrap();
+        let ends = run.tasks.iter().map(|task| task.start + task.wall).collect::<Vec<_>>();
+        assert!(
+            run.tasks[3].start >= ends[1] && run.tasks[3].start < ends[2],
+            "{backend}: {run:?}"
+        );
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn tasks_that_compute_and_sleep_take_what_was_computed_for_them() {
     fn mixed(milliseconds: u64) {
         crate::states::compute(milliseconds / 2);

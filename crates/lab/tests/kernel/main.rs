@@ -3,6 +3,7 @@
 mod ends;
 mod exports;
 mod libpython;
+mod no_proc;
 mod noise;
 mod notebook;
 mod offline;

@@ -2,5 +2,6 @@
 
 mod browser;
 mod built;
+mod mac;
 mod machine;
 mod missing;

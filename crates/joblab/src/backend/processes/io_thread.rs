@@ -187,11 +187,13 @@ impl IoThread<'_> {
         }
         let edition = lock(&self.shared.packer).edition();
         self.workers.retain(|worker| !worker.is_outdated(edition));
-        while !self.waiting.is_empty() {
+        while let Some(next) = self.waiting.front() {
+            let call = Arc::clone(next.completion.call());
             let starting = self.workers.iter().filter(|worker| !worker.is_ready).count();
             let spare = self.waiting.len().saturating_sub(starting);
             let may_grow = spare > 0 && self.workers.len() < self.n_jobs;
-            let with_room = self.workers.iter_mut().filter(|worker| worker.room(edition) > 0);
+            let with_room =
+                self.workers.iter_mut().filter(|worker| worker.room(edition, &call) > 0);
             match with_room.min_by_key(|worker| worker.batches.len()) {
                 Some(worker) if worker.batches.is_empty() => {
                     send_next(&mut self.waiting, worker, self.shared);

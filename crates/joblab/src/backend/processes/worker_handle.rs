@@ -17,7 +17,7 @@ use crate::backend::remote::output::Lines;
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::socket::Socket;
-use crate::batch::{JournalReader, WorkerProgress};
+use crate::batch::{CallShared, JournalReader, WorkerProgress};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
@@ -76,6 +76,8 @@ pub(super) struct WorkerHandle {
     /// The batches that the worker has not answered, oldest first: that one is running.
     pub(super) batches: VecDeque<PackedBatch>,
     pub(super) last_wall: Duration,
+    /// The call of the last batch that it has answered.
+    pub(super) last_call: Weak<CallShared>,
     /// Since when the oldest batch has been running: since all of it was sent, or the one before it
     /// was answered.
     pub(super) running_since: Option<Moment>,
@@ -127,6 +129,7 @@ impl WorkerHandle {
                 outbox: Outbox::default(),
                 batches: VecDeque::new(),
                 last_wall: Duration::MAX,
+                last_call: Weak::new(),
                 running_since: None,
                 unwanted_since: None,
             }),
@@ -161,10 +164,13 @@ impl WorkerHandle {
         self.edition != edition && self.batches.is_empty()
     }
 
-    /// How many more batches it makes sense to hand to this worker now. One whose output waits to be
-    /// written gets none: there would be ever more of it.
-    pub(super) fn room(&self, edition: u64) -> usize {
-        let most = if self.last_wall < SHORT { AHEAD } else { 1 };
+    /// How many more batches of a call it makes sense to hand to this worker now. One whose output waits to
+    /// be written gets none: there would be ever more of it.
+    pub(super) fn room(&self, edition: u64, call: &Arc<CallShared>) -> usize {
+        // What was short in another call says nothing of tasks of which the first are the dearest.
+        let is_known =
+            call.order.is_lists_own() || std::ptr::eq(self.last_call.as_ptr(), Arc::as_ptr(call));
+        let most = if is_known && self.last_wall < SHORT { AHEAD } else { 1 };
         let is_written = self.stdout.is_written() && self.stderr.is_written();
         if self.is_ready && self.edition == edition && self.pieces.is_none() && is_written {
             most.saturating_sub(self.batches.len())

@@ -114,6 +114,7 @@ impl WorkerHandle {
         match ReplyRead::read(&message) {
             Some(ReplyRead::Done { wall, outcomes, files: count }) if count == files.len() => {
                 self.last_wall = wall;
+                self.last_call = Arc::downgrade(batch.completion.call());
                 if !files.is_empty() {
                     self.outbox.send(Arc::new(framing::frame(Kind::Taken, &[])));
                     self.write();
