@@ -33,8 +33,9 @@ source = sys.argv[1]
 exec(source)
 exec(sys.argv[2])
 asyncio.run(main(*sys.argv[3:]))";
-const ON_CLUSTER: &str = concat!(include_str!("frames.py"), include_str!("process.py"), include_str!("workers.py"));
-const HERE: &str = include_str!("bridge.py");
+const ON_CLUSTER: &str =
+    concat!(include_str!("frames.py"), include_str!("process.py"), include_str!("workers.py"));
+const HERE: &str = concat!(include_str!("bridge.py"), include_str!("main.py"));
 /// How long a bridge may take to start where the call has no limit: more than Dask's own limits, which
 /// say what is wrong.
 const LONGEST: Duration = Duration::from_secs(600);

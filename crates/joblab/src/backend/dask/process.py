@@ -31,10 +31,11 @@ class CannotRun(Exception):
     """Why tasks cannot run: on a Dask worker, or at all."""
 
 
-def check_versions(who, packages):
+def check_versions(who, versions):
     """Refuses what is older than it may be."""
+    packages = (versions or {}).get("packages") or {}
     for name, least in OLDEST.items():
-        found = (packages or {}).get(name) or ""
+        found = packages.get(name) or ""
         numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
         if () < numbers < least:
             least = ".".join(map(str, least))
@@ -47,7 +48,7 @@ class Process:
     def __init__(self, pool):
         self.pool, self.images, self.has_state, self.is_stopped = pool, 0, False, False
         # Whoever came before the pool did was asked by it: bridge.py.
-        check_versions("it", get_versions()["packages"])
+        check_versions("it", get_versions())
         program = pool.asset(0)
         if program.machine != platform.machine():
             raise CannotRun(f"the program is built for {program.machine}")
@@ -75,9 +76,9 @@ class Process:
                 # Its own children end with it.
                 start_new_session=True,
             )
-        except OSError as error:
+        except OSError:
             self.close()
-            raise CannotRun(str(error)) from None
+            raise
         finally:
             theirs.close()
         self.pid, self.last_words, self.has_ended = self.child.pid, b"", threading.Event()

@@ -159,7 +159,10 @@ class Pool(Travels, WorkerPlugin):
         """One that has nothing to do."""
         with contextlib.suppress(IndexError):
             return self.idle.pop()
-        return Process(self)
+        try:
+            return Process(self)
+        except OSError as error:
+            raise CannotRun(str(error)) from None
 
     def run(self, job, copies):
         """The answer; where there is none, an exception has the words for Dask and those for us."""
