@@ -258,7 +258,8 @@ class Bridge:
         """Does what the crate asks for, until there is an end of it."""
         while True:
             frames = [await self.frames.get()]
-            await self.let_others_come()
+            if frames[0][0] == JOB:
+                await self.let_others_come()
             frames += [self.frames.get_nowait() for _ in range(self.frames.qsize())]
             for kind, body in frames:
                 if kind == JOB:
