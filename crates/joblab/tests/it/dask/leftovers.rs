@@ -20,6 +20,8 @@ def ours(names):
     word = 'job' + str('lab')
     return [name for name in map(str, names) if word in name]
 def classes():
+    # Of a worker. The scheduler's own frames, each as long as its worker is there, may hold the last
+    # plugin that was told of that one.
     import gc
     gc.collect()
     kept = [it for it in gc.get_objects() if isinstance(it, type)]
@@ -32,7 +34,7 @@ def on_scheduler(dask_scheduler):
     topics = it.get_events().items()
     own = [name for name, _ in topics if name in ('all', 'stealing') or '://' in name]
     events = [event for name, topic in topics if name not in own for event in topic]
-    left = ours([*it.plugins, *it.worker_plugins, *sys.modules, *events]) + classes()
+    left = ours([*it.plugins, *it.worker_plugins, *sys.modules, *events])
     return [*left, *it.tasks, *it.extensions['publish'].datasets]
 def on_worker(dask_worker):
     import os, sys, threading
