@@ -13,7 +13,7 @@ use crate::backend::{self, Backend, CALLER, Choice};
 use crate::batch::{Fallible, Function, MAX_DEPTH, Nesting};
 use crate::call::{self, Calls, Options, Ordered, Setup, Unordered};
 use crate::error::Error;
-use crate::measure::Run;
+use crate::measure::{Moment, Run};
 use crate::pool::{Pool, SharedMemory, Workers};
 use crate::task::{Data, Task};
 
@@ -209,8 +209,10 @@ impl Parallel {
     }
 
     fn begin(&self, keep_going: bool, types: [&'static str; 2]) -> Result<Setup<'_>, Error> {
+        // Before workers are started: the call's limit holds for that, too.
+        let began = Moment::now();
         let (workers, nesting) = self.enter()?;
-        Ok(Setup { types, ..self.setup(workers, nesting, keep_going) })
+        Ok(Setup { types, began, ..self.setup(workers, nesting, keep_going) })
     }
 
     fn setup<'p>(
@@ -220,7 +222,8 @@ impl Parallel {
         keep_going: bool,
     ) -> Setup<'p> {
         let (backend, options) = (self.choice.name(), &self.options);
-        Setup { workers, backend, nesting, options, keep_going, order: None, types: [""; 2] }
+        let (order, types, began) = (None, [""; 2], Moment::now());
+        Setup { workers, backend, nesting, options, keep_going, order, types, began }
     }
 
     /// The workers, started by the first caller, and where their tasks are.

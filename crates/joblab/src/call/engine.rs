@@ -32,6 +32,8 @@ pub(crate) struct Engine<'p> {
     pub(super) shared: Arc<CallShared>,
     sender: Sender<Event>,
     pub(super) events: Receiver<Event>,
+    /// Since when the call's limit counts. The stopwatch counts from when there are workers.
+    pub(super) began: Moment,
     pub(super) stopwatch: Stopwatch,
     pub(super) batch_size: BatchSize,
     pub(super) counts: Counts,
@@ -69,6 +71,8 @@ pub(crate) struct Setup<'p> {
     pub(crate) order: Option<&'p Order>,
     /// The names of the tasks' types: of the argument and of the result.
     pub(crate) types: [&'static str; 2],
+    /// When it was made, before its workers started.
+    pub(crate) began: Moment,
 }
 
 /// Runs a call to its end, or to the first failure: then what runs is stopped, or, where the pool
@@ -88,7 +92,7 @@ impl<'p> Engine<'p> {
     /// # Errors
     /// Where the file of results cannot be used.
     pub(super) fn new(setup: Setup<'p>) -> Result<Self, Error> {
-        let Setup { workers, backend, nesting, options, keep_going, order, types } = setup;
+        let Setup { workers, backend, nesting, options, keep_going, order, types, began } = setup;
         let order = order.cloned().unwrap_or_default();
         let resume = options.resume.as_ref().map(|from| Resume::open(from, types)).transpose()?;
         let stopwatch = Stopwatch::start();
@@ -129,6 +133,7 @@ impl<'p> Engine<'p> {
             shared,
             sender,
             events,
+            began,
             stopwatch,
             _watch,
         })

@@ -17,7 +17,7 @@ impl Engine<'_> {
             return Err(Error::cancelled(self.counts.done));
         }
         match self.options.call_timeout {
-            Some(limit) if self.stopwatch.origin().elapsed() >= limit => {
+            Some(limit) if self.began.elapsed() >= limit => {
                 Err(Error::timeout("call_timeout", limit))
             }
             _ => Ok(()),
@@ -37,7 +37,7 @@ impl Engine<'_> {
             self.check_process()?;
         }
         let limits = [
-            ("call_timeout", self.options.call_timeout, self.stopwatch.origin()),
+            ("call_timeout", self.options.call_timeout, self.began),
             ("stall_timeout", self.options.stall_timeout, self.quiet_since),
         ];
         let next = limits

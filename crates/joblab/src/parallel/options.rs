@@ -41,9 +41,8 @@ impl Parallel {
     }
 
     /// Limits how long a call may take as a whole. Threads cannot be stopped: the call then waits for the
-    /// tasks that run, and starts no others. The first call of [`Backend::Dask`](crate::Backend::Dask),
-    /// which starts a Python process and connects it to the cluster, may take that long for this alone,
-    /// and again for its tasks.
+    /// tasks that run, and starts no others. What the first call takes to start its workers counts, such as
+    /// the Python process of [`Backend::Dask`](crate::Backend::Dask) that connects to the cluster.
     pub fn call_timeout(mut self, limit: Duration) -> Self {
         self.options.call_timeout = Some(limit);
         self

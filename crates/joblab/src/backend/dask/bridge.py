@@ -1,35 +1,34 @@
-# Beside the crate: what it asks for, and Dask's client.
+# Beside the crate: what it asks for, in the event loop of Dask's client.
 
+import asyncio
 import collections
 import concurrent.futures
-import itertools
-import queue
+import functools
 import uuid
-import warnings
 
 import dask
-import distributed
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import KilledWorker, as_completed
 
-ROOM = 0  # Not a frame: an answer has made room for a task.
+# Not frames: an answer has made room for a task; a task is to be handed over again.
+ROOM, AGAIN = 0, -1
 # A task: no code of ours but in the plugin that the worker has. Where it has none, KeyError(pool).
-RUN = "__import__('distributed').get_worker().plugins[pool].run(*job, copies[:of_state], copies[of_state:])"
-LONGEST_DELAY = 0.02  # For others to come along, in seconds.
+RUN = "__import__('distributed').get_worker().plugins[pool].run(job, copies)"
+LONGEST_DELAY = 0.04  # For others to come along, in seconds.
 ATTEMPTS = 4  # How often a task is handed over that workers could not begin.
 
 
 class Job:
     """A batch, and the caller's shared memory that is in it: number, descriptor and size."""
 
-    def __init__(self, body):
+    def __init__(self, n_images, body):
         head = "<QQQQQ"
         self.number, needs_state, limit, of_state, of_batch = struct.unpack_from(head, body)
-        self.needs_state, self.limit = bool(needs_state), limit / 1e9 or None
         start = struct.calcsize(head)
         end = start + 24 * (of_state + of_batch)
-        self.batch = body[end:]
-        # How many pieces are those of the state, and all of them, which come behind those.
-        self.of_state, self.shared = of_state, tuple(struct.iter_unpack("<QQQ", body[start:end]))
+        # Those of the state come first.
+        self.shared = list(struct.iter_unpack("<QQQ", body[start:end]))
+        limit = limit / 1e9 or None
+        self.run = (self.number, n_images, bool(needs_state), limit, of_state, body[end:])
         self.attempts, self.future = 0, None
 
 
@@ -47,125 +46,107 @@ def without_debug(elf):
     return bytes(kept)
 
 
-class Refused(Exception):
-    """Why there is no cluster."""
-
-
 class Bridge:
-    def __init__(self, frames, out):
-        self.frames, self.out, self.writing = frames, out, threading.Lock()
-
-    def begin(self, client, n_jobs, entry):
-        """Makes itself at home on a cluster that can do with it."""
-        self.client, self.n_jobs = client, n_jobs
+    def __init__(self, frames, out, client, n_jobs, entry, n_images):
+        self.frames, self.out, self.client, self.n_jobs = frames, out, client, n_jobs
         self.pool = f"joblab-{uuid.uuid4().hex}"
-        self.n_images, self.threads, self.is_ready = 0, 0, False
-        self.waiting = collections.deque()
-        self.jobs, self.copies, self.unfit, self.memory = {}, {}, set(), {}
-        self.under_way, self.news = as_completed(loop=client.loop), threading.Event()
+        self.threads, self.n_images, self.n_first = 0, 0, n_images
+        self.waiting, self.jobs = collections.deque(), {}
+        self.copies, self.unfit, self.memory = {}, set(), {}
+        self.under_way, self.news = as_completed(loop=client.loop), asyncio.Event()
         # A worker that is stopped answers nobody, and the others need not wait for it.
-        self.calls, self.patience = concurrent.futures.ThreadPoolExecutor(), 5
-        self.compare_versions()
+        self.patience = 5
         self.plugins = {self.pool: Pool(self.pool, entry)}
-        self.join()
 
-    def compare_versions(self):
-        """Before anything of ours is on machines that others use too."""
-        versions = self.ask(self.client.get_versions) or {"scheduler": {}, "workers": {}}
+    async def begin(self):
+        """Makes itself at home on a cluster that can do with it."""
+        # Before anything of ours is on machines that others use too.
+        versions = await self.ask(self.client.get_versions()) or {"scheduler": {}, "workers": {}}
         machines = {"the scheduler": versions["scheduler"]}
         machines |= {f"Dask worker {at}": of for at, of in versions["workers"].items()}
         for who, of in machines.items():
-            if of and (refused := too_old(who, of["packages"])):
-                raise Refused(refused)
+            check_versions(who, of)
+        await self.join()
 
-    def ask(self, call, *arguments, **options):
+    async def ask(self, answer):
         """What the cluster answers, or None where a worker takes too long."""
         try:
-            return self.calls.submit(call, *arguments, **options).result(self.patience)
-        except concurrent.futures.TimeoutError:
+            return await asyncio.wait_for(answer, self.patience)
+        except asyncio.TimeoutError:
             self.patience = 0.5
             return None
 
-    def join(self):
+    async def join(self):
         """Makes the pool known to the cluster, or known again."""
         self.unfit.clear()
         self.client.subscribe_topic(self.client.id, self.count)
         self.client.subscribe_topic("worker-restart-memory", self.note_memory)
-        self.client.register_plugin(Host(self.pool, self.client.id), name=self.pool)
+        await self.client.register_plugin(Host(self.pool, self.client.id), name=self.pool)
         for name, plugin in self.plugins.items():
-            self.ask(self.client.register_plugin, plugin, name=name)
+            await self.ask(self.client.register_plugin(plugin, name=name))
 
-    def send(self, kind, *bodies):
-        with self.writing:
-            for parts in bodies:
-                self.out.write(header(kind, sum(map(len, parts))))
-                for part in parts:
-                    self.out.write(part)
-            self.out.flush()
+    def send(self, kind, *parts):
+        self.out.writelines([header(kind, sum(map(len, parts))), *parts])
 
-    def refuse(self, reason):
-        """Gives up: the crate reports the reason."""
-        is_words = isinstance(reason, (str, Refused))
-        words = str(reason) if is_words else f"{type(reason).__name__}: {reason}"
-        self.send(REFUSED, [words.encode()])
-        os._exit(1)
-
-    def hello(self, is_local):
-        self.is_ready, self.threads = True, sum(self.client.nthreads().values())
-        self.send(HELLO, [struct.pack("<QQ", self.threads, is_local)])
+    def hello(self, threads, is_local=False):
+        """Tells how many tasks can run at the same time."""
+        self.threads = threads
+        self.send(HELLO, struct.pack("<QQ", threads, is_local))
+        self.out.flush()
 
     def count(self, event):
-        """Tells how many tasks can run at the same time, where that has changed."""
-        threads = event[1].get("joblab-threads") if isinstance(event[1], dict) else None
-        if self.is_ready and threads not in (None, self.threads):
-            self.threads = threads
-            self.send(HELLO, [struct.pack("<QQ", threads, False)])
+        # Dask has other things to say there, and the crate is not told before tasks can run.
+        is_ours = isinstance(event[1], dict) and "joblab" in event[1]
+        if is_ours and self.n_images >= self.n_first:
+            self.hello(event[1]["joblab"])
 
     def note_memory(self, event):
         self.memory[event[1]["worker"]] = event[1]["rss"]
 
-    def ship(self, what, file, data):
+    async def ship(self, what, file, data):
         name = f"{self.pool}-{what}"
         self.plugins[name] = Asset(name, file, data)
-        self.ask(self.client.register_plugin, self.plugins[name], name=name)
+        await self.ask(self.client.register_plugin(self.plugins[name], name=name))
 
-    def ship_image(self, body):
+    async def ship_image(self, body):
         # Nothing but a name for the program, whose file may have been replaced meanwhile.
         path = body.partition(b"\0")[2] or f"/proc/{os.getppid()}/exe".encode()
         with open(path, "rb") as file:
             data = without_debug(file.read())
-        self.ship(self.n_images, os.path.basename(os.fsdecode(path)), data)
+        await self.ship(self.n_images, os.path.basename(os.fsdecode(path)), data)
         self.n_images += 1
+        if self.n_images == self.n_first:
+            # Whatever the first tasks need is at the workers.
+            self.hello(sum((await self.client.nthreads()).values()), bool(self.client.cluster))
 
-    def copy_of(self, number, descriptor, size):
+    async def copy_of(self, number, descriptor, size):
         """A future of the copy. Where the workers that had it are lost, there is another one."""
         if number not in self.copies or self.copies[number].status != "finished":
-            if not self.client.nthreads():
+            if not await self.client.nthreads():
                 # An adaptive cluster starts a worker for a task, and none for data.
-                self.client.submit(int, pure=False).result()
+                await self.client.submit(int, pure=False)
             # This process is a child of the one that has the memory, on the same machine and in the same
             # namespaces, and each piece stays open until its batch is answered.
             memory = Copy(f"/proc/{os.getppid()}/fd/{descriptor}", size)
-            self.copies[number] = self.client.scatter(memory, hash=False)
+            self.copies[number] = await self.client.scatter(memory, hash=False)
         return self.copies[number]
 
-    def submit(self):
+    async def submit(self):
         """Hands over as many tasks as may run, where those are not all that the cluster could."""
         room = self.n_jobs - len(self.jobs) if self.n_jobs < self.threads else len(self.waiting)
-        jobs = [self.waiting.popleft() for _ in range(min(max(room, 0), len(self.waiting)))]
-        if jobs and self.client.status == "closed":
-            self.refuse("the connection to the scheduler was lost")
         given = {}
-        for job in jobs:
+        while self.waiting and len(given) < room:
+            job = self.waiting.popleft()
             # Where the owner of its memory is gone, the call was given up, and its tasks will be.
             with contextlib.suppress(FileNotFoundError):
-                copies = [self.copy_of(*memory) for memory in job.shared]
-                run = (job.number, self.n_images, job.needs_state, job.limit, job.batch)
-                given[job] = {"pool": self.pool, "job": run, "of_state": job.of_state, "copies": copies}
+                copies = [await self.copy_of(*memory) for memory in job.shared]
+                given[job] = {"pool": self.pool, "job": job.run, "copies": copies}
         if not given:
             return
+        if self.client.status == "closed":
+            raise CannotRun("the connection to the scheduler was lost")
         if waits := os.environ.get("JOBLAB_WAITS"):
-            # A task of Dask's does, which says so to its Dask worker: workers.py.
+            # A task of Dask's does, which says so to its Dask worker: process.py.
             with contextlib.suppress(OSError):
                 pipe = os.open(waits, os.O_WRONLY | os.O_NONBLOCK)
                 os.write(pipe, b".")
@@ -173,7 +154,7 @@ class Bridge:
         # Such as `resources`, `workers` and `priority`.
         options = dask.config.get("joblab", {})
         # Not where it cannot run, if it can elsewhere.
-        if self.unfit and "workers" not in options and (fit := self.fit()):
+        if self.unfit and "workers" not in options and (fit := await self.fit()):
             options = {"workers": fit, "allow_other_workers": True} | options
         futures = self.client.map(
             functools.partial(eval, RUN),
@@ -182,177 +163,122 @@ class Bridge:
             pure=False,
             **options,
         )
-        for job, future in zip(given, futures):
-            job.future, self.jobs[job.number] = future, job
+        for job, job.future in zip(given, futures):
+            self.jobs[job.number] = job
         self.under_way.update(futures)
         self.news.set()
 
-    def fit(self):
-        return [worker for worker in self.client.nthreads() if worker not in self.unfit]
+    async def fit(self):
+        return [worker for worker in await self.client.nthreads() if worker not in self.unfit]
 
-    def cancel(self, numbers):
+    async def cancel(self, numbers):
         self.waiting = collections.deque(job for job in self.waiting if job.number not in numbers)
         jobs = [self.jobs.pop(number) for number in numbers if number in self.jobs]
         if jobs:
-            self.client.cancel([job.future for job in jobs], force=True)
+            await self.client.cancel([job.future for job in jobs], force=True)
 
-    def answer_all(self):
+    async def let_others_come(self):
+        """Waits for a moment while the workers have enough to do.
+
+        To hand over or to fetch many tasks takes about as long as one: those that come next come along.
+        """
+        last = time.monotonic() + LONGEST_DELAY
+        while len(self.under_way.futures) > 4 * self.threads and time.monotonic() < last:
+            await asyncio.sleep(LONGEST_DELAY / 10)
+
+    async def answer_all(self):
         while True:
-            self.news.wait()
+            await self.news.wait()
             self.news.clear()
-            for batch in self.under_way.batches():
-                # To fetch many takes about as long as to fetch one: where many are under way, some of
-                # those that end next come with it.
-                last = time.monotonic() + LONGEST_DELAY
-                while len(batch) < len(self.jobs) // 8 and time.monotonic() < last:
-                    time.sleep(LONGEST_DELAY / 10)
-                    batch += self.under_way.next_batch(block=False)
+            async for future in self.under_way:
+                await self.let_others_come()
+                batch = [future, *self.under_way.next_batch(block=False)]
                 jobs = {future: self.jobs.get(future.key[1]) for future in batch}
-                self.answer([job for future, job in jobs.items() if job and job.future is future])
+                await self.answer([job for it, job in jobs.items() if job and job.future is it])
 
-    def answer(self, jobs):
+    async def answer(self, jobs):
         try:
             done = [job for job in jobs if job.future.status == "finished"]
-            results = dict(zip(done, self.client.gather([job.future for job in done])))
+            results = dict(zip(done, await self.client.gather([job.future for job in done])))
         except OSError as error:  # Asking for each would only wait as often.
-            self.refuse(f"the connection to the scheduler was lost: {error}")
+            raise CannotRun(f"the connection to the scheduler was lost: {error}") from error
         except Exception:  # One of them is to blame: each is asked for its own.
             results = {}
-        replies = []
         for job in jobs:
-            if self.jobs.pop(job.number, None) is None:
-                continue
-            if reply := results.get(job) or self.reply_of(job):
-                replies.append((struct.pack("<Q", job.number), reply))
-        self.send(REPLY, *replies)
+            reply = results.get(job) or await self.reply_of(job)
+            if reply and self.jobs.pop(job.number, None):
+                self.send(REPLY, struct.pack("<Q", job.number), reply)
+        self.out.flush()
         if self.waiting:
-            self.frames.put((ROOM, b""))
+            self.frames.put_nowait((ROOM, b""))
 
-    def reply_of(self, job):
+    async def reply_of(self, job):
         """What came of a task that may have failed; None where it is handed over again."""
+        delay = 0
         try:
-            if job.future.status != "cancelled":
-                return job.future.result() or self.again(job, answer(LOST, b"it was stopped"))
+            if reply := await job.future:
+                return reply
+            reply = answer(LOST, b"it was stopped")
         except KilledWorker as error:
-            worker = error.last_worker.address
-            words = worker
+            words = worker = error.last_worker.address
             if worker in self.memory:
                 words += f" (its nanny ended it: it held {self.memory[worker] >> 20} MiB of memory)"
             return answer(KILLED, words.encode())
         except concurrent.futures.CancelledError:
-            pass
+            if self.client.status != "running":
+                words = "the connection to the scheduler was lost; make a new Parallel when it is up"
+                raise CannotRun(words) from None
+            words = "somebody cancelled it, or restarted the cluster's workers; run the call again"
+            reply = answer(LOST, words.encode())
+            copies = [self.copies.get(number) for number, _, _ in job.shared]
+            if all(copy and copy.status == "finished" for copy in copies):
+                return reply
         except Exception as error:
             words = f"{type(error).__name__}: {error}".encode()
             reply = getattr(error, "joblab", answer(LOST, words))
             if error.args == (self.pool,):
                 # The scheduler is another one, or the worker was not told yet.
-                self.frames.put((HELLO, b""))
-                return self.again(job, reply, job.attempts)
-            if reply[:8] != answer(NO_FUNCTION)[:8]:
+                self.frames.put_nowait((HELLO, b""))
+                delay = job.attempts
+            elif reply[:8] == answer(NO_FUNCTION)[:8]:
+                # Not Dask's `Reschedule`: the scheduler would not know who gave the task back, and an
+                # idle worker that can run none gets it again at once, for ever where it is alone.
+                self.unfit.add(error.worker)
+                if not await self.fit():
+                    return reply
+            else:
                 return reply
-            self.unfit.add(error.worker)
-            return self.again(job, reply) if self.fit() else reply
-        if self.client.status != "running":
-            self.refuse("the connection to the scheduler was lost; make a new Parallel when it is up")
-        words = "somebody cancelled it, or restarted the cluster's workers; run the call again"
-        reply = answer(LOST, words.encode())
-        is_lost = any(self.copies[number].status != "finished" for number, _, _ in job.shared)
-        return self.again(job, reply) if is_lost else reply
-
-    def again(self, job, reply, after=0):
-        """Has it handed over again, or gives its reply where that was tried often enough."""
         job.attempts += 1
         if job.attempts == ATTEMPTS:
             return reply
-        threading.Timer(after, self.frames.put, [(JOB, job)]).start()
+        asyncio.get_running_loop().call_later(delay, self.frames.put_nowait, (AGAIN, job))
         return None
 
-    def work(self):
+    async def work(self):
         """Does what the crate asks for, until there is an end of it."""
         while True:
-            kind, body = self.frames.get()
-            last = time.monotonic() + LONGEST_DELAY
-            while kind == JOB:
-                self.waiting.append(body if isinstance(body, Job) else Job(body))
-                # The same with those that come next, where the workers have enough to do.
-                left = last - time.monotonic() if len(self.jobs) > 4 * self.threads else 0
-                try:
-                    kind, body = self.frames.get(timeout=max(left, 0))
-                except queue.Empty:
-                    break
-            if kind == HELLO:
-                self.join()
-            elif kind == IMAGE:
-                self.ship_image(body)
-            elif kind == STATE:
-                self.ship("state", "state", body)
-            elif kind == CANCEL:
-                self.cancel([number for (number,) in struct.iter_unpack("<Q", body)])
-            elif kind == FORGET:
-                for (number,) in struct.iter_unpack("<Q", body):
-                    self.copies.pop(number, None)
-            elif kind is None:
-                return
-            self.submit()
-
-
-def connect(address, n_local):
-    """A client, and the cluster that was started for it."""
-    if refused := too_old(sys.executable, {"distributed": distributed.__version__}):
-        raise Refused(refused)
-    address = address or dask.config.get("scheduler-address", None)
-    if address and os.path.isfile(address):
-        return Client(scheduler_file=address), None
-    if address:
-        return Client(address), None
-    cluster = LocalCluster(
-        n_workers=n_local,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-    )
-    return Client(cluster), cluster
-
-
-def main(address, n_local, n_jobs, entry, n_images):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What is shared is large at times, and has to travel.
-    warnings.filterwarnings("ignore", "Sending large graph")
-    inlet, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(0), "wb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    frames = queue.SimpleQueue()
-
-    def end():
-        # However busy the rest is, this process does not outlive the crate's.
-        frames.put((None, b""))
-        time.sleep(5)
-        os._exit(1)
-
-    def read():
-        while (read := read_frame(inlet)) is not None:
-            frames.put(read)
-        end()
-
-    def watch(parent):
-        # A fork of the crate's process may hold the socket open, and is not our parent.
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        end()
-
-    start(read)
-    start(watch, os.getppid())
-    bridge = Bridge(frames, out)
-    try:
-        client, cluster = connect(address, int(n_local))
-        bridge.begin(client, int(n_local if cluster else n_jobs), entry)
-        for _ in range(int(n_images)):
-            bridge.ship_image(frames.get()[1])
-        bridge.hello(cluster is not None)
-        start(bridge.answer_all)
-        bridge.work()
-    except Exception as error:
-        bridge.refuse(error)
-    client.close()
-    if cluster:
-        cluster.close()
-    os._exit(0)
+            frames = [await self.frames.get()]
+            if frames[0][0] == JOB:
+                await self.let_others_come()
+            frames += [self.frames.get_nowait() for _ in range(self.frames.qsize())]
+            for kind, body in frames:
+                if kind == JOB:
+                    self.waiting.append(Job(self.n_images, body))
+                elif kind == AGAIN:
+                    # Unless it was cancelled meanwhile.
+                    if self.jobs.pop(body.number, None):
+                        self.waiting.append(body)
+                elif kind == HELLO:
+                    await self.join()
+                elif kind == IMAGE:
+                    await self.ship_image(body)
+                elif kind == STATE:
+                    await self.ship("state", "state", body)
+                elif kind == CANCEL:
+                    await self.cancel([number for (number,) in struct.iter_unpack("<Q", body)])
+                elif kind == FORGET:
+                    for (number,) in struct.iter_unpack("<Q", body):
+                        self.copies.pop(number, None)
+                elif kind is None:
+                    return
+            await self.submit()

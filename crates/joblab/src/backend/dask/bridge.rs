@@ -24,7 +24,7 @@ use crate::notebook::facts::{RUNTIME, end_without_kernel, is_evcxr, kernel};
 use crate::os::{self, Interest, PARENT_ENDS, Stream, lock};
 
 /// Runs the other two, if this Python can: the cluster's machines get the first of them as it stands.
-const START: &str = "import importlib.util, sys
+const START: &str = "import asyncio, importlib.util, sys
 if sys.version_info < (3, 10):
     sys.exit('Backend::Dask needs Python 3.10 or later, and this is ' + sys.version.split()[0])
 if importlib.util.find_spec('distributed') is None:
@@ -32,9 +32,10 @@ if importlib.util.find_spec('distributed') is None:
 source = sys.argv[1]
 exec(source)
 exec(sys.argv[2])
-main(*sys.argv[3:])";
-const ON_CLUSTER: &str = concat!(include_str!("frames.py"), include_str!("workers.py"));
-const HERE: &str = include_str!("bridge.py");
+asyncio.run(main(*sys.argv[3:]))";
+const ON_CLUSTER: &str =
+    concat!(include_str!("frames.py"), include_str!("process.py"), include_str!("workers.py"));
+const HERE: &str = concat!(include_str!("bridge.py"), include_str!("main.py"));
 /// How long a bridge may take to start where the call has no limit: more than Dask's own limits, which
 /// say what is wrong.
 const LONGEST: Duration = Duration::from_secs(600);

@@ -1,12 +1,12 @@
 """Carries joblab's tasks to a Dask cluster, and their outcomes home.
 
-The crate starts this with `python -c`: frames.py and workers.py, and then bridge.py, as one program.
-The first two also go to the cluster, as source (`Travels`): bytecode is that of one version of Python,
-and another one crashes on it. Standard input is a socket that carries the crate's frames both ways
-(protocol.rs), so that whatever is printed here disturbs nobody; when it ends, in whatever way the
-crate's process did, so does this process, and a cluster that it started. On the cluster, each thread
-of a Dask worker has a process of its own in which the Rust code runs, so that a task that crashes
-leaves the Dask worker alone, and one that is late or not wanted can be stopped.
+The crate starts this with `python -c`, as one program: frames.py, process.py and workers.py, and then
+bridge.py and main.py. The first three also go to the cluster, as source (`Travels`): bytecode is that
+of one version of Python, and another one crashes on it. Standard input is a socket that carries the
+crate's frames both ways (protocol.rs), so that whatever is printed here disturbs nobody; when it ends,
+in whatever way the crate's process did, so does this process, and a cluster that it started. On the
+cluster, each thread of a Dask worker has a process of its own in which the Rust code runs, so that a
+task that crashes leaves the Dask worker alone, and one that is late or not wanted can be stopped.
 """
 
 import struct

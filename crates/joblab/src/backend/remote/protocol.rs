@@ -2,7 +2,7 @@
 //!
 //! Parent and worker are the same program, and so are both sides of all that is here but for what
 //! goes to and comes from the bridge to Dask, which is written in Python: `dask/frames.py` has the same
-//! numbers, and `dask/bridge.py` and `dask/workers.py` read and write the same messages. What a batch and
+//! numbers, and `dask/bridge.py` and `dask/process.py` read and write the same messages. What a batch and
 //! its outcomes look like inside of these is the business of [`batch`](crate::batch).
 
 mod bridge;

@@ -12,13 +12,20 @@ use super::pythons;
 use super::{cluster, square};
 use crate::system::{alone, children_of, is_alone, kill};
 
-/// What the scheduler and the workers have of ours, as Python's list: plugins, modules, keys, data sets,
-/// files, and processes.
+/// What the scheduler and the workers have of ours, as Python's list: plugins, modules, classes, threads,
+/// keys, data sets, files, and processes.
 const LEFT: &str = "
 def ours(names):
     # The scheduler also keeps what it was asked, this for one.
     word = 'job' + str('lab')
     return [name for name in map(str, names) if word in name]
+def classes():
+    # Of a worker. The scheduler's own frames, each as long as its worker is there, may hold the last
+    # plugin that was told of that one.
+    import gc
+    gc.collect()
+    kept = [it for it in gc.get_objects() if isinstance(it, type)]
+    return [it for it in kept if str(it.__module__) == 'job' + str('lab')]
 def on_scheduler(dask_scheduler):
     import sys
     it = dask_scheduler
@@ -30,7 +37,7 @@ def on_scheduler(dask_scheduler):
     left = ours([*it.plugins, *it.worker_plugins, *sys.modules, *events])
     return [*left, *it.tasks, *it.extensions['publish'].datasets]
 def on_worker(dask_worker):
-    import os, sys
+    import os, sys, threading
     it = dask_worker
     def read(file):
         try:
@@ -44,7 +51,8 @@ def on_worker(dask_worker):
     children = [read(f'/proc/self/task/{thread}/children') for thread in threads]
     environments = [read(f'/proc/{child}/environ') for child in ' '.join(children).split()]
     left = ours([*it.plugins, *sys.modules, *files, *map(os.path.basename, opened)])
-    left += [place for place in environments if 'JOBLAB_PROCESS_NAME' in place]
+    left += [place for place in environments if 'JOBLAB_PROCESS_NAME' in place] + classes()
+    left += [it.name for it in threading.enumerate() if it.name.endswith(('(watch)', '(drain)'))]
     return [*left, *it.data, *it.state.tasks]
 left = [client.run_on_scheduler(on_scheduler), *client.run(on_worker).values()]
 # Dask's own client for tasks that nobody waits for, and this one.

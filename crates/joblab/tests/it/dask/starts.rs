@@ -247,6 +247,32 @@ fn a_calls_limit_holds_while_dask_starts_and_nothing_of_that_is_left() {
 
 #[test]
 #[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
+fn a_calls_limit_counts_once_for_the_start_and_the_tasks() {
+    const TEST: &str = "dask::starts::a_calls_limit_counts_once_for_the_start_and_the_tasks";
+    const START: u64 = 8;
+    const LIMIT: u64 = 2 * START;
+    if is_alone() {
+        let parallel = Parallel::new(2).backend(Backend::Dask);
+        let parallel = parallel.call_timeout(Duration::from_secs(LIMIT));
+        let begun = Instant::now();
+        let error = parallel.map(dask_worker, [10_000 * LIMIT; 2]).unwrap_err();
+        return println!("\nseconds: {}\n{error}", begun.elapsed().as_secs());
+    }
+    let cluster = Cluster::new("slowly");
+    let slow = cluster.folder.join("python");
+    let script = format!("#!/bin/sh\nsleep {START}; exec {} \"$@\"\n", own_python());
+    fs::write(&slow, script).unwrap();
+    fs::set_permissions(&slow, fs::Permissions::from_mode(0o700)).unwrap();
+    let said = said(TEST, |command| {
+        command.env("JOBLAB_PYTHON", &slow);
+    });
+    assert!(said.contains(&format!("call_timeout = {LIMIT}s")), "{said}");
+    // Tasks alone would have had until then.
+    assert!((LIMIT..START + LIMIT).contains(&seconds(&said)), "{said}");
+}
+
+#[test]
+#[ignore = "needs a Python with Dask; `cargo lab test` runs it"]
 fn a_worker_that_is_stopped_does_not_stop_the_call() {
     let mut cluster = Cluster::new("stopped");
     cluster.add_scheduler(python(), "127.0.0.1", &[]);
