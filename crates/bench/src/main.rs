@@ -3,6 +3,7 @@
 
 mod case;
 mod figures;
+mod growth;
 mod machine;
 mod participants;
 mod pictures;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 
 use case::Case;
+use growth::Growth;
 use results::Results;
 
 fn main() -> ExitCode {
@@ -30,16 +32,26 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &[String]) -> Result<ExitCode> {
+    if let [option, point @ ..] = arguments
+        && option == growth::POINT
+    {
+        println!("{}", serde_json::to_string(&growth::measure_point(point)?)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let (options, names): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| argument.starts_with('-'));
-    let known = ["--check", "--report", "--pictures"];
+    let known = ["--check", "--growth", "--report", "--pictures"];
     if let Some(wrong) = options.iter().find(|option| !known.contains(&option.as_str())) {
         let known = known.join(", ");
         bail!("`cargo lab bench` has no option {wrong}; it has {known}");
     }
     let is_asked = |name: &str| options.iter().any(|option| *option == name);
     if is_asked("--report") {
+        Growth::load(&folder())?.store(&folder())?;
         return store(&Results::load(&folder())?).map(|()| ExitCode::SUCCESS);
+    }
+    if is_asked("--growth") {
+        return growth::run(&names, &folder()).map(|()| ExitCode::SUCCESS);
     }
     if is_asked("--pictures") {
         return pictures::save(&folder()).map(|()| ExitCode::SUCCESS);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use crate::case::{Floor, Unit};
-use crate::results::{Measured, Results, Row};
+use crate::results::{Machine, Measured, Results, Row};
 use crate::who;
 
 const BEGIN: &str = "<!-- pasted by `cargo lab bench` -->\n";
@@ -114,8 +114,7 @@ fn marked(row: &Row) -> String {
     [row.title.clone()].into_iter().chain(marks(row)).collect::<Vec<_>>().join("; ")
 }
 
-fn machine(results: &Results) -> String {
-    let machine = &results.machine;
+pub(crate) fn machine(machine: &Machine) -> String {
     format!("{} CPUs ({}), {}", machine.cpus, machine.cpu, machine.system)
 }
 
@@ -130,14 +129,16 @@ pub(crate) fn page(results: &Results) -> String {
          A pool that cannot do what a row asks for is not in it: `multiprocessing.Pool`, for one, waits for a dead worker for ever.\n\n\
          ![How long each takes, in multiples of joblab's time](ratios.svg)\n\n\
          | what | joblab | against | best peer |\n| --- | --- | --- | --- |\n",
-        machine(results)
+        machine(&results.machine)
     );
     for row in &results.rows {
         let (ours, against, best) = (ours(row), against(row), best_peer(row));
         let _ = writeln!(page, "| {} | {ours} | {against} | {best} |", marked(row));
     }
     page += "\n![Speedup against the number of workers](speedup.svg)\n\n\
-             ![Time against the size of an argument](arguments.svg)\n\n## All numbers\n";
+             ![Time against the size of an argument](arguments.svg)\n\n\
+             [Growth](growth.md) is what many tasks, workers, bytes and cells take, up to 10,000,000, 256, 4 GB \
+             and 200.\n\n## All numbers\n";
     for row in &results.rows {
         let _ = write!(page, "\n**{}** (`{}`)\n\n", row.title, row.case);
         for it in &row.measured {
@@ -175,7 +176,7 @@ fn rows(results: &Results) -> String {
         "\n*Medians of one run on {};\njoblib {}, Python {}.*\n\n\
          joblab loses {lost} of {} rows: [all of them](crates/bench/results/README.md), with spread, floors and \
          figures.",
-        machine(results),
+        machine(&results.machine),
         version(who::JOBLIB_LOKY),
         version("Python"),
         results.rows.len(),

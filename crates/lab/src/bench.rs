@@ -8,7 +8,7 @@ use crate::program;
 use crate::python::Environment;
 use crate::workspace::Workspace;
 
-const OPTIONS: &[&str] = &["--check", "--report", "--pictures"];
+const OPTIONS: &[&str] = &["--check", "--growth", "--report", "--pictures"];
 
 /// Reads the arguments after `bench`, for a program that is still to be built.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>> {

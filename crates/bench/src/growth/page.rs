@@ -1,0 +1,85 @@
+//! The page beside the numbers.
+
+use std::fmt::Write;
+
+use super::{Curve, Growth, Line, curves, straight};
+use crate::case::Unit;
+use crate::report;
+
+pub(super) const NAME: &str = "growth.md";
+
+pub(super) fn page(growth: &Growth) -> String {
+    let machine = report::machine(&growth.machine);
+    let mut page = format!(
+        "# Growth\n\nWritten by `cargo lab bench --growth` on a machine with {machine}. The numbers are in \
+         [growth.json](growth.json). Each point is measured in a process of its own. A line *bends* where one \
+         more costs over half as much again as at a smaller size; the exponent is fitted to the upper half of \
+         a line's sizes.\n"
+    );
+    for curve in curves::all() {
+        if let Some(lines) = growth.curves.get(curve.name) {
+            let _ = write!(page, "\n## {}\n\n{}\n\n", curve.title, curve.what);
+            let _ = writeln!(page, "![{}]({})\n", curve.title, curve.picture());
+            lines.iter().for_each(|line| summary(&mut page, &curve, line));
+            lines.iter().for_each(|line| table(&mut page, &curve, line));
+        }
+    }
+    page
+}
+
+fn summary(page: &mut String, curve: &Curve, line: &Line) {
+    let _ = write!(page, "- {}: {}.", line.name, straight::said(curve, line));
+    if let Some(reason) = curve.reason(&line.name) {
+        let _ = write!(page, " {reason}");
+    }
+    if let Some(why) = &line.left_out {
+        let _ = write!(page, " Not measured {why}.");
+    }
+    page.push('\n');
+}
+
+fn table(page: &mut String, curve: &Curve, line: &Line) {
+    let is_level = curve.is_level(&line.name);
+    let _ = write!(page, "\n**{}**\n\n| size | time |", line.name);
+    page.push_str(if is_level { " memory |\n| --- | --- | --- |\n" } else { "" });
+    if !is_level {
+        let one = curve.one;
+        let _ = writeln!(
+            page,
+            " time / {one} | memory | memory / {one} |\n{}",
+            "| --- ".repeat(5) + "|"
+        );
+    }
+    for point in &line.points {
+        let _ = write!(page, "| {} | {} |", curve.size(point.size), curve.seconds(point.seconds));
+        let size = point.size as f64;
+        let memory = point.bytes.map(|bytes| report::quantity(bytes, Unit::Bytes));
+        let memory = memory.unwrap_or_else(|| "-".to_owned());
+        let _ = match is_level {
+            true => writeln!(page, " {memory} |"),
+            false => {
+                let each = point.bytes.map(|bytes| bytes_each(bytes / size));
+                let each = each.unwrap_or_else(|| "-".to_owned());
+                let seconds = time_each(point.seconds / size);
+                writeln!(page, " {seconds} | {memory} | {each} |")
+            }
+        };
+    }
+}
+
+/// A byte's share of a call is less than a nanosecond.
+fn time_each(seconds: f64) -> String {
+    if seconds < 1e-9 {
+        format!("{:.3} ns", seconds * 1e9)
+    } else {
+        report::quantity(seconds, Unit::Seconds)
+    }
+}
+
+fn bytes_each(bytes: f64) -> String {
+    match bytes {
+        100_000.0.. => report::quantity(bytes, Unit::Bytes),
+        100.0.. => format!("{bytes:.0} B"),
+        _ => format!("{bytes:.2} B"),
+    }
+}
