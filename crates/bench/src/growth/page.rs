@@ -12,7 +12,8 @@ pub(super) fn page(growth: &Growth) -> String {
     let machine = report::machine(&growth.machine);
     let mut page = format!(
         "# Growth\n\nWritten by `cargo lab bench --growth` on a machine with {machine}. The numbers are in \
-         [growth.json](growth.json). Each point is measured in a process of its own. A line *bends* where one \
+         [growth.json](growth.json). Each point is measured in a process of its own; its time is the least of the repeats that fit into two \
+         seconds. A line *bends* where one \
          more costs over half as much again as at a smaller size; the exponent is fitted to the upper half of \
          a line's sizes.\n"
     );
