@@ -29,13 +29,14 @@ pub(crate) fn factor(measured: &[&Measured]) -> f64 {
     (student * variance.sqrt()).exp()
 }
 
-/// The standard deviation of the repeats' logarithms. A single one tells nothing.
+/// The standard deviation of the repeats' logarithms, by how far the least lies below the median: one repeat
+/// that a neighbour disturbed may lie far above. A single one tells nothing.
 fn deviation(measured: &Measured) -> f64 {
     let Some(place) = measured.repeats.checked_sub(2) else {
         return f64::INFINITY;
     };
     let range = RANGES.get(place).copied().unwrap_or(RANGES[RANGES.len() - 1]);
-    (measured.most / measured.least).ln() / range
+    2.0 * (measured.median / measured.least).ln() / range
 }
 
 #[cfg(test)]
@@ -107,9 +108,11 @@ mod tests {
         let measured = |repeats: &[f64]| Measured::new("a", repeats.to_vec()).unwrap();
         let quiet = measured(&[1.0, 1.01, 1.02, 1.03, 1.04]);
         let loud = measured(&[1.0, 1.1, 1.2, 1.3, 1.4]);
+        let disturbed = measured(&[1.0, 1.01, 1.02, 1.03, 9.0]);
         let few = measured(&[1.0, 1.04]);
         assert!(factor(&[&quiet; 4]) < factor(&[&loud; 4]));
         assert!(factor(&[&quiet; 4]) < factor(&[&few; 4]));
+        assert_eq!(factor(&[&quiet; 4]), factor(&[&disturbed; 4]));
         assert_eq!(factor(&[&measured(&[1.0, 1.0])]), 1.0);
         assert_eq!(factor(&[&measured(&[1.0])]), f64::INFINITY);
     }
