@@ -88,7 +88,7 @@ fn start(name: &'static str, command: Command) -> Result<Script> {
 #[derive(Serialize)]
 #[serde(tag = "work", rename_all = "kebab-case")]
 enum Asked<'a> {
-    Cells { sizes: &'a [u64] },
+    Growth { sizes: &'a [u64] },
 }
 
 impl Script {
@@ -104,7 +104,7 @@ impl Script {
 
     /// What cells take, at each of these numbers of them.
     pub(super) fn cells(&mut self, sizes: &[u64]) -> Result<Vec<Point>> {
-        let points = self.ask(&Asked::Cells { sizes })?;
+        let points = self.ask(&Asked::Growth { sizes })?;
         points.ok_or_else(|| anyhow!("{} has no cells", self.name))
     }
 }

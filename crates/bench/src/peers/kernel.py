@@ -227,7 +227,7 @@ class Cases:
                 raise RuntimeError(f"no run: {shown.stderr}")
             return shown.idle_at - notebook.begun
 
-    def cells(self, sizes):
+    def growth(self, sizes):
         """New functions on threads, one cell after another: what one takes at each of these numbers."""
         points, times = [], []
         for size in range(1, max(sizes) + 1):
