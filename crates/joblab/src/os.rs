@@ -69,8 +69,8 @@ pub(crate) use self::{
     image::{Image, LoadedImage},
     segment::Segment,
     system::{
-        HAS_DASK, end_of, is_in_program, loaded_images, prefer_large_pages, quiet_crashes, raise_descriptor_limit,
-        take_programs_name, widen,
+        HAS_DASK, end_of, is_in_program, loaded_images, prefer_large_pages, quiet_crashes,
+        raise_descriptor_limit, take_programs_name, widen,
     },
     unix::{
         Descriptor, Interest, PARENT_ENDS, PIPE_BUF, Stream, block_write_signals, bytes_to_read,

@@ -62,7 +62,11 @@ pub(crate) fn all() -> Vec<Curve> {
             ],
             what: "Each call has as many empty tasks as there are workers. The memory is that of the idle pool, \
                    its processes included.",
-            reasons: &[],
+            reasons: &[(
+                "threads: a call when warm",
+                "A thread of rayon's that was woken looks for work some 32 times before it sleeps again, and lets \
+                 others run in between: with more threads than CPUs the caller has its turn among all of them.",
+            )],
         },
         Curve {
             name: "arguments",
@@ -79,7 +83,18 @@ pub(crate) fn all() -> Vec<Curve> {
             what: "The time is that of a call with one task on a warm pool. The memory is what the call takes \
                    at its peak in both processes, beside an argument that is there before; of a shared one, it \
                    is the numbers themselves.",
-            reasons: &[],
+            reasons: &[
+                (
+                    "argument, copied",
+                    "The pages of a large list are new: the system takes each of them, with zeros in it, when it is \
+                     first written to, where a smaller list lies in memory that was used before.",
+                ),
+                (
+                    "result, copied",
+                    "So are those of a large result, and it is there four times: in the worker and here, each time as \
+                     numbers and as the message.",
+                ),
+            ],
         },
         Curve {
             name: "cells",

@@ -30,8 +30,10 @@ pub(super) fn page(growth: &Growth) -> String {
 
 fn summary(page: &mut String, curve: &Curve, line: &Line) {
     let _ = write!(page, "- {}: {}.", line.name, straight::said(curve, line));
-    if let Some(reason) = curve.reason(&line.name) {
-        let _ = write!(page, " {reason}");
+    match curve.reason(&line.name) {
+        Some(reason) => page.push_str(&format!(" {reason}")),
+        None if straight::bends(curve, line).is_empty() => {}
+        None => page.push_str(" The reason is not known."),
     }
     if let Some(why) = &line.left_out {
         let _ = write!(page, " Not measured {why}.");
