@@ -26,6 +26,8 @@ pub(crate) use point::measure as measure_point;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Growth {
     machine: Machine,
+    /// How many threads wanted a CPU on average in the minute before the last curves were measured.
+    load: f64,
     /// The lines of each curve, by its name.
     curves: BTreeMap<String, Vec<Line>>,
 }
@@ -56,6 +58,7 @@ const SHARE: f64 = 0.7;
 /// Measures the curves of these names, or all, and stores them with their pictures.
 pub(crate) fn run(wanted: &[&String], folder: &Path) -> Result<()> {
     let all = curves::all();
+    let load = machine::load();
     if let Some(wrong) = wanted.iter().find(|it| all.iter().all(|curve| curve.name != it.as_str()))
     {
         let names: Vec<_> = all.iter().map(|curve| curve.name).collect();
@@ -79,7 +82,7 @@ pub(crate) fn run(wanted: &[&String], folder: &Path) -> Result<()> {
             curves.insert(curve.name.to_owned(), lines);
         }
     }
-    Growth { machine: machine::describe(), curves }.store(folder)
+    Growth { machine: machine::describe(), load, curves }.store(folder)
 }
 
 /// All points of a line that fit into the machine.
@@ -210,8 +213,16 @@ mod tests {
     #[test]
     fn each_curve_is_stored_with_all_its_lines_and_sizes_or_with_the_reason_why_not() {
         let (_, growth) = stored();
+        let page = page::page(&growth);
         for curve in curves::all() {
-            let lines = &growth.curves[curve.name];
+            let Some(lines) = growth.curves.get(curve.name) else {
+                assert!(page.contains(&format!(
+                    "{}: `cargo lab bench --growth {}`",
+                    page::NOT_YET,
+                    curve.name
+                )));
+                continue;
+            };
             let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
             let kinds: Vec<_> = curve.lines.iter().map(|(name, _)| *name).collect();
             assert!(kinds.is_empty() || names == kinds, "{names:?}");
@@ -226,7 +237,8 @@ mod tests {
     #[test]
     fn a_bend_is_on_the_page_with_its_reason_or_that_there_is_none() {
         let point = |size: u64| Point { size, seconds: (size * size) as f64, bytes: None };
-        let mut growth = Growth { machine: machine::describe(), curves: BTreeMap::new() };
+        let machine = machine::describe();
+        let mut growth = Growth { machine, load: 0.0, curves: BTreeMap::new() };
         for curve in curves::all() {
             let line = |(name, _): &(&str, point::Kind)| Line {
                 name: (*name).to_owned(),
@@ -244,6 +256,9 @@ mod tests {
         let (known, unknown): (Vec<&str>, Vec<&str>) =
             bends.partition(|line| reasons.iter().any(|reason| line.contains(reason)));
         assert_eq!(known.len(), reasons.len());
+        assert!(!page.contains(page::BUSY));
+        growth.load = 3.0 * growth.machine.cpus as f64;
+        assert!(page::page(&growth).contains(page::BUSY));
         assert!(unknown.iter().all(|line| line.ends_with("The reason is not known.")));
     }
 

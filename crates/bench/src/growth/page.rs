@@ -7,6 +7,10 @@ use crate::case::Unit;
 use crate::report;
 
 pub(super) const NAME: &str = "growth.md";
+/// What is said of a curve that has no numbers.
+pub(super) const NOT_YET: &str = "Not measured yet";
+/// What is said of times that others have lengthened.
+pub(super) const BUSY: &str = "**The machine had other work meanwhile, so that these times say little, and the memory what it says**";
 
 pub(super) fn page(growth: &Growth) -> String {
     let machine = report::machine(&growth.machine);
@@ -17,13 +21,18 @@ pub(super) fn page(growth: &Growth) -> String {
          more costs over half as much again as at a smaller size; the exponent is fitted to the upper half of \
          a line's sizes.\n"
     );
+    if growth.load > growth.machine.cpus as f64 {
+        let _ = write!(page, "\n{BUSY}: {:.0} threads wanted a CPU.\n", growth.load);
+    }
     for curve in curves::all() {
-        if let Some(lines) = growth.curves.get(curve.name) {
-            let _ = write!(page, "\n## {}\n\n{}\n\n", curve.title, curve.what);
-            let _ = writeln!(page, "![{}]({})\n", curve.title, curve.picture());
-            lines.iter().for_each(|line| summary(&mut page, &curve, line));
-            lines.iter().for_each(|line| table(&mut page, &curve, line));
-        }
+        let _ = write!(page, "\n## {}\n\n{}\n\n", curve.title, curve.what);
+        let Some(lines) = growth.curves.get(curve.name) else {
+            let _ = writeln!(page, "{NOT_YET}: `cargo lab bench --growth {}`.", curve.name);
+            continue;
+        };
+        let _ = writeln!(page, "![{}]({})\n", curve.title, curve.picture());
+        lines.iter().for_each(|line| summary(&mut page, &curve, line));
+        lines.iter().for_each(|line| table(&mut page, &curve, line));
     }
     page
 }
