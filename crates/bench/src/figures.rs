@@ -1,5 +1,6 @@
 //! The figures beside the stored results.
 
+pub(crate) mod curve;
 #[allow(dead_code, reason = "joblab's own figures use all of them")]
 #[path = "../../joblab/src/figure/palette.rs"]
 mod palette;

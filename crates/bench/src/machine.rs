@@ -17,6 +17,12 @@ pub(crate) fn describe() -> Machine {
     }
 }
 
+/// How many threads have wanted a CPU on average in the last minute (proc(5)).
+pub(crate) fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|it| it.parse().ok()).unwrap_or(0.0)
+}
+
 /// The value behind a name and a colon or an equals sign.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;

@@ -3,7 +3,9 @@
 
 mod case;
 mod figures;
+mod growth;
 mod machine;
+mod noise;
 mod participants;
 mod pictures;
 mod report;
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 
 use case::Case;
+use growth::Growth;
 use results::Results;
 
 fn main() -> ExitCode {
@@ -30,16 +33,26 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &[String]) -> Result<ExitCode> {
+    if let [option, point @ ..] = arguments
+        && option == growth::POINT
+    {
+        println!("{}", serde_json::to_string(&growth::measure_point(point)?)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let (options, names): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| argument.starts_with('-'));
-    let known = ["--check", "--report", "--pictures"];
+    let known = ["--check", "--growth", "--report", "--pictures"];
     if let Some(wrong) = options.iter().find(|option| !known.contains(&option.as_str())) {
         let known = known.join(", ");
         bail!("`cargo lab bench` has no option {wrong}; it has {known}");
     }
     let is_asked = |name: &str| options.iter().any(|option| *option == name);
     if is_asked("--report") {
+        Growth::load(&folder())?.store(&folder())?;
         return store(&Results::load(&folder())?).map(|()| ExitCode::SUCCESS);
+    }
+    if is_asked("--growth") {
+        return growth::run(&names, &folder()).map(|()| ExitCode::SUCCESS);
     }
     if is_asked("--pictures") {
         return pictures::save(&folder()).map(|()| ExitCode::SUCCESS);
@@ -81,7 +94,7 @@ fn check(cases: &[Case], results: &Results, stored: &Results) -> Result<ExitCode
         |case: &&Case| lost.iter().any(|line| line.starts_with(&format!("{}:", case.name)));
     let again: Vec<Case> = cases.iter().filter(is_lost).cloned().collect();
     if again.is_empty() {
-        eprintln!("no case has lost more than a quarter against the stored run");
+        eprintln!("no case has lost a quarter against the stored run, or more than its noise");
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("once more, since these seem to have lost: {}", lost.join("; "));

@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use crate::case::Work;
+use crate::growth::Point;
 use crate::who;
+
+pub(crate) use machine::{descendants, memory};
 
 /// The participants of a run, by name; each is started when it is asked for the first time.
 pub(crate) struct Participants {
@@ -82,6 +85,11 @@ impl Participants {
     }
 }
 
+/// Runs cells in a new kernel of that participant: what they take at each of these numbers.
+pub(crate) fn cells(name: &'static str, sizes: &[u64]) -> Result<Vec<Point>> {
+    scripts::kernel(name)?.cells(sizes)
+}
+
 fn seconds<T, E: Display>(work: impl FnOnce() -> std::result::Result<T, E>) -> Result<f64> {
     let begun = Instant::now();
     let done = black_box(work());
@@ -142,7 +150,7 @@ fn locked(package: &str) -> (String, String) {
 // What tasks do. Python's do the same.
 
 /// A task all the same: rayon's would otherwise be compiled away.
-fn same(n: u64) -> u64 {
+pub(crate) fn same(n: u64) -> u64 {
     black_box(n)
 }
 
@@ -151,7 +159,7 @@ fn die(_: u64) -> u64 {
 }
 
 /// Looks at the first and the last number.
-fn touch(numbers: &[f64]) -> (usize, f64, f64) {
+pub(crate) fn touch(numbers: &[f64]) -> (usize, f64, f64) {
     (numbers.len(), numbers.first().copied().unwrap_or(0.0), numbers.last().copied().unwrap_or(0.0))
 }
 

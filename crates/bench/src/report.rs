@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use crate::case::{Floor, Unit};
-use crate::results::{Measured, Results, Row};
+use crate::results::{Machine, Measured, Results, Row};
 use crate::who;
 
 const BEGIN: &str = "<!-- pasted by `cargo lab bench` -->\n";
@@ -28,6 +28,34 @@ const HEADLINES: &[&str] = &[
     "first-run",
     "cell-threads",
     "cell-processes",
+];
+
+/// Why joblab loses a row, and what bounds it, where that is known.
+const REASONS: &[(&str, &str)] = &[
+    (
+        "empty-threads",
+        "each task is recorded, with the clock of the wall and that of its thread at its end: reading the two takes \
+         some 20 ns, and rayon records nothing",
+    ),
+    (
+        "empty-threads-single",
+        "each task is a job of its own, which has a record, a place in the order of results and its turn in a first-in \
+         first-out queue; rayon splits a range that is there",
+    ),
+    (
+        "skewed-threads",
+        "tasks start in their order, and nobody has said which one is long; rayon splits the list in two, so that the \
+         long one comes early by luck of its place",
+    ),
+    (
+        "start-threads",
+        "it is rayon's pool that is made, and beside it the queue and the records of a first call",
+    ),
+    (
+        "memory",
+        "the program's code counts for each process by its share, and a worker has a thread that answers beside the \
+         one that waits for its parent's end",
+    ),
 ];
 
 /// A number with three digits, in the unit in which it reads best.
@@ -70,7 +98,9 @@ fn marks(row: &Row) -> Vec<String> {
     if row.loses()
         && let Some((best, times)) = row.best_peer()
     {
-        marks.push(format!("**loses**: {} times {}", digits(1.0 / times), best.who));
+        let reason = REASONS.iter().find(|(case, _)| *case == row.case);
+        let reason = reason.map_or(String::new(), |(_, reason)| format!(" ({reason})"));
+        marks.push(format!("**loses**: {} times {}{reason}", digits(1.0 / times), best.who));
     }
     if row.misses_floor() {
         marks.push("**misses its floor**".to_owned());
@@ -114,8 +144,7 @@ fn marked(row: &Row) -> String {
     [row.title.clone()].into_iter().chain(marks(row)).collect::<Vec<_>>().join("; ")
 }
 
-fn machine(results: &Results) -> String {
-    let machine = &results.machine;
+pub(crate) fn machine(machine: &Machine) -> String {
     format!("{} CPUs ({}), {}", machine.cpus, machine.cpu, machine.system)
 }
 
@@ -130,14 +159,16 @@ pub(crate) fn page(results: &Results) -> String {
          A pool that cannot do what a row asks for is not in it: `multiprocessing.Pool`, for one, waits for a dead worker for ever.\n\n\
          ![How long each takes, in multiples of joblab's time](ratios.svg)\n\n\
          | what | joblab | against | best peer |\n| --- | --- | --- | --- |\n",
-        machine(results)
+        machine(&results.machine)
     );
     for row in &results.rows {
         let (ours, against, best) = (ours(row), against(row), best_peer(row));
         let _ = writeln!(page, "| {} | {ours} | {against} | {best} |", marked(row));
     }
     page += "\n![Speedup against the number of workers](speedup.svg)\n\n\
-             ![Time against the size of an argument](arguments.svg)\n\n## All numbers\n";
+             ![Time against the size of an argument](arguments.svg)\n\n\
+             [Growth](growth.md) is what many tasks, workers, bytes and cells take, up to 10,000,000, 256, 4 GB \
+             and 200.\n\n## All numbers\n";
     for row in &results.rows {
         let _ = write!(page, "\n**{}** (`{}`)\n\n", row.title, row.case);
         for it in &row.measured {
@@ -174,8 +205,8 @@ fn rows(results: &Results) -> String {
         text,
         "\n*Medians of one run on {};\njoblib {}, Python {}.*\n\n\
          joblab loses {lost} of {} rows: [all of them](crates/bench/results/README.md), with spread, floors and \
-         figures.",
-        machine(results),
+         figures,\nand [what grows how](crates/bench/results/growth.md): tasks, workers, bytes, cells.",
+        machine(&results.machine),
         version(who::JOBLIB_LOKY),
         version("Python"),
         results.rows.len(),
@@ -234,6 +265,16 @@ mod tests {
         let all = crate::case::all(2);
         let missing = HEADLINES.iter().find(|name| all.iter().all(|case| case.name != **name));
         assert_eq!(missing, None);
+    }
+
+    #[test]
+    fn reasons_are_given_for_cases_that_there_are_and_stand_beside_the_loss() {
+        let all = crate::case::all(2);
+        assert!(REASONS.iter().all(|(name, _)| all.iter().any(|case| case.name == *name)));
+        let mut lost = results(&[(who::JOBLAB, &[3e-6]), (who::RAYON, &[1e-6])], None);
+        lost.rows[0].case = REASONS[0].0.to_owned();
+        let said = format!("**loses**: 3.00 times rayon ({})", REASONS[0].1);
+        assert!(page(&lost).contains(&said));
     }
 
     #[test]

@@ -8,11 +8,11 @@ use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, Floor, Unit};
-use crate::who;
+use crate::{noise, who};
 
 /// Joblab loses to a peer that takes less than it by more than the noise of a good run.
 const NOISE: f64 = 1.05;
-/// What `--check` calls a loss: a ratio that has grown by a quarter.
+/// What `--check` calls a loss: a ratio that has grown by a quarter, and by more than noise.
 const LOSS: f64 = 1.25;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -117,15 +117,23 @@ impl Row {
         self.ours().zip(most).is_some_and(|(ours, most)| ours.median > most)
     }
 
+    /// Up to which ratio joblab has lost nothing against an earlier run.
+    fn most(&self, earlier: &Row) -> Option<f64> {
+        let measured = [self, earlier].map(|row| Some([row.ours()?, row.of(&row.reference)?]));
+        let measured: Vec<_> = measured.into_iter().collect::<Option<Vec<_>>>()?.concat();
+        Some(earlier.ratio()? * noise::factor(&measured).max(LOSS))
+    }
+
     /// Whether joblab has lost against an earlier run. Not where only its median has, or only its
-    /// best repeat: that is noise.
+    /// best repeat.
     fn has_lost(&self, earlier: &Row) -> bool {
         let grown = |value: fn(&Measured) -> f64| {
             let ratio = |row: &Row| Some(value(row.ours()?) / value(row.of(&row.reference)?));
             Some(ratio(self)? / ratio(earlier)?)
         };
+        let most = self.most(earlier).zip(earlier.ratio()).map(|(most, ratio)| most / ratio);
         let grown = [grown(|it| it.median), grown(|it| it.least)];
-        grown.iter().all(|grown| grown.is_some_and(|grown| grown > LOSS))
+        grown.iter().all(|grown| grown.zip(most).is_some_and(|(grown, most)| grown > most))
     }
 }
 
@@ -138,9 +146,12 @@ impl Results {
     pub(crate) fn losses(&self, earlier: &Results) -> Vec<String> {
         let lost = |row: &Row| {
             let before = earlier.row(&row.case).filter(|before| row.has_lost(before))?;
-            let (now, before) = (row.ratio()?, before.ratio()?);
+            let (now, most, before) = (row.ratio()?, row.most(before)?, before.ratio()?);
             let (case, reference) = (&row.case, &row.reference);
-            Some(format!("{case}: {now:.2} times {reference}, and {before:.2} in the stored run"))
+            Some(format!(
+                "{case}: {now:.2} times {reference}, and {before:.2} in the stored run; up to {most:.2} would be \
+                 no loss"
+            ))
         };
         self.rows.iter().filter_map(lost).collect()
     }
@@ -204,22 +215,30 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_ratio_that_grows_by_more_than_a_quarter_is_a_loss() {
+    fn a_ratio_that_grows_by_more_than_a_quarter_and_than_noise_is_a_loss() {
         let run = |ours: &[f64], rayon: &[f64]| {
             results(&[(who::JOBLAB, ours), (who::RAYON, rayon)], None)
         };
-        let stored = run(&[2.0, 2.2, 2.4], &[1.0, 1.1, 1.2]);
+        let rayon = [1.0, 1.0, 1.0];
+        let stored = run(&[2.0, 2.02, 2.04], &rayon);
         assert!(stored.losses(&stored).is_empty());
-        let lost = run(&[2.6, 2.9, 3.0], &[1.0, 1.1, 1.2]).losses(&stored);
-        assert_eq!(lost, ["made-up: 2.64 times rayon, and 2.00 in the stored run"]);
+        let lost = run(&[2.8, 2.82, 2.84], &rayon).losses(&stored);
+        let said =
+            "made-up: 2.82 times rayon, and 2.02 in the stored run; up to 2.52 would be no loss";
+        assert_eq!(lost, [said]);
         // A slower machine is slower for all.
-        assert!(run(&[6.0, 6.6, 7.0], &[3.0, 3.3, 4.0]).losses(&stored).is_empty());
+        assert!(run(&[6.0, 6.06, 6.12], &[3.0; 3]).losses(&stored).is_empty());
         // A quarter less a little.
-        assert!(run(&[2.4, 2.7, 3.0], &[1.0, 1.1, 1.2]).losses(&stored).is_empty());
+        assert!(run(&[2.4, 2.5, 2.52], &rayon).losses(&stored).is_empty());
         // One repeat shows that it can be as fast as before.
-        assert!(run(&[2.0, 2.9, 3.0], &[1.0, 1.1, 1.2]).losses(&stored).is_empty());
+        assert!(run(&[2.0, 2.9, 3.0], &rayon).losses(&stored).is_empty());
+        // Repeats that are as far from each other as the runs are, in either of them.
+        let wide = run(&[2.8, 3.4, 4.2], &rayon);
+        assert!(wide.losses(&stored).is_empty());
+        let wide = run(&[2.0, 2.4, 3.0], &rayon);
+        assert!(run(&[3.1, 3.12, 3.13], &rayon).losses(&wide).is_empty());
         // A gain is no loss, and what was not measured then is none either.
-        assert!(run(&[1.0, 1.1, 1.2], &[1.0, 1.1, 1.2]).losses(&stored).is_empty());
+        assert!(run(&[1.0, 1.01, 1.02], &rayon).losses(&stored).is_empty());
         assert!(stored.losses(&results(&[], None)).is_empty());
     }
 

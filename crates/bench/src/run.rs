@@ -16,8 +16,8 @@ use crate::who;
 /// A case goes on for so long, or for so many rounds.
 const ENOUGH: Duration = Duration::from_secs(6);
 const MOST: usize = 11;
-/// Where a round is shorter than this, the first one only warms up, and five others follow; else
-/// two have to do.
+/// Where a round is shorter than this, those before it only warm up, and five others follow; else two have to
+/// do.
 const SHORT: Duration = Duration::from_secs(10);
 
 pub(crate) fn measure(cases: &[Case]) -> Result<Results> {
@@ -61,13 +61,11 @@ fn repeat(case: &Case, participants: &mut Participants) -> Vec<Measured> {
         });
         // Nobody runs behind the same neighbour each time.
         all.reverse();
+        rounds += 1;
         if !is_warm && round.elapsed() < SHORT {
             numbers.clear();
-            least = 5;
-        } else {
-            rounds += 1;
+            (rounds, least, is_warm) = (0, 5, true);
         }
-        is_warm = true;
     }
     let order = order.into_iter().chain([who::IDEAL]);
     order.filter_map(|who| Measured::new(who, numbers.remove(who)?)).collect()

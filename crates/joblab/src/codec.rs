@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 use crate::shared::{self, Attachments};
 pub(crate) use fields::{Fields, reserve_length, write_length};
 pub(crate) use form::Form;
-pub(crate) use parts::{PART, PartReader, Sink, WriteParts};
+pub(crate) use parts::{PART, PartBytes, PartReader, Sink, WriteParts};
 
 /// A value as bytes, and the shared memory that is in it.
 pub(crate) struct Written {

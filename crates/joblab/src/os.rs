@@ -53,7 +53,7 @@ pub(crate) use self::origin::Origin;
 #[cfg(not(unix))]
 pub(crate) use self::other::{
     Descriptor, ParentWatch, Segment, cpu_of_children, exit_now, is_first_thread, is_in_program,
-    let_others_open, monotonic_nanoseconds, open_alone, parent_watch,
+    let_others_open, monotonic_nanoseconds, open_alone, parent_watch, prefer_large_pages,
 };
 pub(crate) use self::process_wide::process_wide;
 pub(crate) use self::runnable::RunnableClock;
@@ -69,8 +69,8 @@ pub(crate) use self::{
     image::{Image, LoadedImage},
     segment::Segment,
     system::{
-        HAS_DASK, end_of, is_in_program, loaded_images, quiet_crashes, raise_descriptor_limit,
-        take_programs_name, widen,
+        HAS_DASK, end_of, is_in_program, loaded_images, prefer_large_pages, quiet_crashes,
+        raise_descriptor_limit, take_programs_name, widen,
     },
     unix::{
         Descriptor, Interest, PARENT_ENDS, PIPE_BUF, Stream, block_write_signals, bytes_to_read,

@@ -8,7 +8,8 @@ use crate::program;
 use crate::python::Environment;
 use crate::workspace::Workspace;
 
-const OPTIONS: &[&str] = &["--check", "--report", "--pictures"];
+const ALONE: &[&str] = &["--growth", "--report", "--pictures"];
+const OPTIONS: &[&str] = &["--check", "--growth", "--report", "--pictures"];
 
 /// Reads the arguments after `bench`, for a program that is still to be built.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>> {
@@ -35,8 +36,11 @@ pub(crate) fn run(
     let mut cargo = program::cargo();
     environment.activate(&mut cargo);
     cargo.current_dir(workspace.root());
-    let peers = Environment::for_bench(workspace)?;
-    cargo.env("JOBLAB_BENCH_PYTHON", peers.python());
+    // What measures joblab alone, or nothing, needs no other pools.
+    if !arguments.iter().any(|argument| ALONE.iter().any(|it| argument == it)) {
+        let peers = Environment::for_bench(workspace)?;
+        cargo.env("JOBLAB_BENCH_PYTHON", peers.python());
+    }
     cargo.args(["run", "--quiet", "--release", "--package", "joblab-bench"]);
     cargo.args(["--features", "measure"]);
     let status = cargo.arg("--").args(arguments).status();

@@ -62,7 +62,10 @@ cargo lab test [STAGE..]        format, imports (no circle of files), clippy, do
 const BENCH: &str = "\
 cargo lab bench [CASE..]        measure joblab beside other pools and the machine; without cases
                                 it measures all, some ten minutes, and stores table and figures
-          --check               compare with what is stored, and fail on a loss of a quarter
+          --check               compare with what is stored, and fail on a loss of a quarter that is
+                                more than noise
+          --growth              instead, how time and memory grow with tasks, workers, bytes and cells,
+                                some ten minutes; its cases are these curves
           --report              write table and figures of the stored numbers anew
           --pictures            draw the README's timelines from runs of now";
 

@@ -174,7 +174,7 @@ impl Drop for PingPong {
 }
 
 /// A process's children, and theirs (proc(5)).
-pub(super) fn descendants(pid: u32) -> Vec<u32> {
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     let pids: Vec<u32> = children
@@ -186,7 +186,7 @@ pub(super) fn descendants(pid: u32) -> Vec<u32> {
 }
 
 /// Bytes of a process, with its share of what it has in common with others (Pss, proc(5)).
-pub(super) fn memory(pid: u32) -> f64 {
+pub(crate) fn memory(pid: u32) -> f64 {
     let lines = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = lines.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());

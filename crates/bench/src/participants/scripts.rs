@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, anyhow};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::machine::Pipe;
 use super::{Answer, Participant};
 use crate::case::Work;
+use crate::growth::Point;
 use crate::who;
 
 /// Names the Python that has the peers' packages.
@@ -31,8 +33,8 @@ struct Hello {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Said {
-    Value(Option<f64>),
+enum Said<T> {
+    Value(Option<T>),
     Failed(String),
 }
 
@@ -82,16 +84,34 @@ fn start(name: &'static str, command: Command) -> Result<Script> {
     Ok(Script { name, pipe, hello, is_open: false })
 }
 
-impl Participant for Script {
-    fn run(&mut self, work: &Work) -> Result<Option<Answer>> {
+/// What a kernel is asked for growth.
+#[derive(Serialize)]
+#[serde(tag = "work", rename_all = "kebab-case")]
+enum Asked<'a> {
+    Growth { sizes: &'a [u64] },
+}
+
+impl Script {
+    fn ask<T: DeserializeOwned>(&mut self, work: &impl Serialize) -> Result<Option<T>> {
         self.is_open = true;
-        let case = serde_json::to_string(work)?;
-        let answer = self.pipe.ask(&case)?;
+        let answer = self.pipe.ask(&serde_json::to_string(work)?)?;
         match serde_json::from_str(&answer) {
-            Ok(Said::Value(value)) => Ok(value.map(|value| vec![(self.name, value)])),
+            Ok(Said::Value(value)) => Ok(value),
             Ok(Said::Failed(why)) => Err(anyhow!("{}: {why}", self.name)),
             Err(_) => Err(anyhow!("{} said {answer}", self.name)),
         }
+    }
+
+    /// What cells take, at each of these numbers of them.
+    pub(super) fn cells(&mut self, sizes: &[u64]) -> Result<Vec<Point>> {
+        let points = self.ask(&Asked::Growth { sizes })?;
+        points.ok_or_else(|| anyhow!("{} has no cells", self.name))
+    }
+}
+
+impl Participant for Script {
+    fn run(&mut self, work: &Work) -> Result<Option<Answer>> {
+        Ok(self.ask(work)?.map(|value| vec![(self.name, value)]))
     }
 
     fn close(&mut self) {

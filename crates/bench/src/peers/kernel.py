@@ -14,13 +14,14 @@ import importlib.metadata
 import itertools
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from answers import serve
-from client import STARTUP_SECONDS, Kernel, setup
+from client import STARTUP_SECONDS, Kernel, children, setup
 
 ALONE = """\
 :dep plotters = { version = "0.3.7", default-features = false, features = ["evcxr"] }
@@ -167,6 +168,16 @@ class Notebook:
         cell.begun = begun
         return cell
 
+    def memory(self):
+        """Bytes of the kernel and its processes, each with its share of what they have in common."""
+        pids, bytes = [self.kernel.pid], 0
+        while pids:
+            pid = pids.pop()
+            pids.extend(children(pid, "RSDT"))
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            bytes += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        return bytes
+
     def close(self):
         self.kernel.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -215,6 +226,16 @@ class Cases:
             if not self.cells.is_shown(shown):
                 raise RuntimeError(f"no run: {shown.stderr}")
             return shown.idle_at - notebook.begun
+
+    def growth(self, sizes):
+        """New functions on threads, one cell after another: what one takes at each of these numbers."""
+        points, times = [], []
+        for size in range(1, max(sizes) + 1):
+            times.append(self.new_function("threads"))
+            if size in sizes:
+                seconds, times = statistics.median(times), []
+                points.append({"size": size, "seconds": seconds, "bytes": self.warm.memory()})
+        return points
 
     def new_function(self, workers):
         number = next(self.numbers)

@@ -67,8 +67,9 @@ impl<'a> ArgumentWriter<'a> {
         self.sink.is_full
     }
 
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        io::Write::flush(&mut self.sink)
+    /// Sends what is left, and an empty part.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.sink.end()
     }
 }
 

@@ -151,8 +151,9 @@ fn in_parts(work: Box<dyn Portable>) -> WriteParts {
         let mut writer = ArgumentWriter::without_length(Sink::sending(&mut part, send));
         shared::collecting(&mut attachments, || {
             work.write(&mut writer)?;
-            writer.flush().map_err(|error| error.to_string())
+            writer.finish().map_err(|error| error.to_string())
         })?;
+        // The worker has it all meanwhile, and to give back much memory takes its time.
         drop_quietly(work);
         Ok(())
     })

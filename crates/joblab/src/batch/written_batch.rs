@@ -3,7 +3,7 @@
 use super::encoding::{ARGUMENT_UNREAD, NO_STATE, NOT_CARRIED, PANICKED, RESULT, RETURNED};
 use super::journal::Journal;
 use super::runner::{Failure, Recorder, Resumable, Rules, resume};
-use crate::codec::{Fields, Form, PartReader, Sink, reserve_length, write_length};
+use crate::codec::{Fields, Form, PartBytes, PartReader, Sink, reserve_length, write_length};
 use crate::measure::{Laps, TaskTimes};
 use crate::task::Data;
 
@@ -11,7 +11,7 @@ use crate::task::Data;
 pub(crate) struct Incoming<'a> {
     pub(crate) batch: &'a [u8],
     /// Gives the parts that follow; none after the last.
-    pub(crate) next_part: &'a mut dyn FnMut() -> Option<Vec<u8>>,
+    pub(crate) next_part: &'a mut dyn FnMut() -> Option<PartBytes>,
 }
 
 /// A written batch while a worker process runs it: the arguments, and the outcomes as far as they are

@@ -2,17 +2,20 @@
 //! never holds all the bytes beside the value that it makes of them.
 
 use std::io::{self, ErrorKind, Write};
+use std::ops::Deref;
 
 use super::fields::{reserve_length, write_length};
+use crate::shared::{SLOT, Taken};
 
 /// The size of a part: large against what it costs to send one, and small enough for the allocator to
 /// give the same memory again. Memory that is touched for the first time costs more than all else.
-pub(crate) const PART: usize = 1 << 16;
+pub(crate) const PART: usize = SLOT;
 
 /// Takes a part to the worker.
 pub(crate) type SendPart<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
-/// Writes an argument that is larger than a part. The error says why it cannot be carried.
+/// Writes an argument that is larger than a part, and behind its last part an empty one. The error says why it
+/// cannot be carried.
 pub(crate) type WriteParts = Box<dyn FnOnce(&mut SendPart<'_>) -> Result<(), String>>;
 
 /// Where values are written: into bytes, as many as may be.
@@ -69,13 +72,27 @@ impl<'a> Sink<'a> {
         write_length(self.bytes, at);
     }
 
+    /// Whole parts go out from where they lie.
     #[cold]
     fn write_across(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let written = self.write(bytes)?;
-            bytes = &bytes[written..];
+            let most = self.most;
+            let sent = match &mut self.send {
+                Some(send) if self.bytes.is_empty() && bytes.len() >= most => {
+                    send(&bytes[..most])?;
+                    most
+                }
+                _ => self.write(bytes)?,
+            };
+            bytes = &bytes[sent..];
         }
         Ok(())
+    }
+
+    /// Sends what is left, and an empty part.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.send.as_mut().map_or(Ok(()), |send| send(&[]))
     }
 
     fn make_room(&mut self) -> io::Result<()> {
@@ -103,11 +120,16 @@ impl Write for Sink<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.most - self.bytes.len().min(self.most) {
+        let mut room = self.most - self.bytes.len().min(self.most);
+        if bytes.len() > room && (room == 0 || self.send.is_none()) {
+            self.make_room()?;
+            room = self.most;
+        }
+        let bytes = &bytes[..bytes.len().min(room)];
+        self.bytes.extend_from_slice(bytes);
+        if self.send.is_some() && self.bytes.len() == self.most {
             self.make_room()?;
         }
-        let bytes = &bytes[..bytes.len().min(self.most)];
-        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -116,20 +138,37 @@ impl Write for Sink<'_> {
     }
 }
 
+/// A part, wherever it lies.
+pub(crate) enum PartBytes {
+    Own(Vec<u8>),
+    InLane(Taken),
+}
+
+impl Deref for PartBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            PartBytes::Own(bytes) => bytes,
+            PartBytes::InLane(bytes) => bytes,
+        }
+    }
+}
+
 /// The parts of a value, each when it is needed.
 pub(crate) struct PartReader<'a> {
     /// None after the last part, when whoever asked again would wait for what never comes.
-    next: Option<&'a mut dyn FnMut() -> Option<Vec<u8>>>,
+    next: Option<&'a mut dyn FnMut() -> Option<PartBytes>>,
 }
 
 impl<'a> PartReader<'a> {
     /// `next` gives the parts; none after the last.
-    pub(crate) fn new(next: &'a mut dyn FnMut() -> Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(next: &'a mut dyn FnMut() -> Option<PartBytes>) -> Self {
         PartReader { next: Some(next) }
     }
 
     /// Waits for the next part that is not empty; `None` after the last.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn next(&mut self) -> Option<PartBytes> {
         loop {
             match self.next.as_mut().and_then(|next| next()) {
                 Some(part) if part.is_empty() => {}
@@ -155,13 +194,14 @@ mod tests {
             if part.is_none() {
                 parts = None;
             }
-            part
+            part.map(PartBytes::Own)
         };
         let mut reader = PartReader::new(&mut next);
-        assert_eq!(reader.next(), Some(vec![1]));
-        assert_eq!(reader.next(), Some(vec![2, 3]));
-        assert_eq!(reader.next(), None);
-        assert_eq!(reader.next(), None);
+        let mut next = || reader.next().map(|part| part.to_vec());
+        assert_eq!(next(), Some(vec![1]));
+        assert_eq!(next(), Some(vec![2, 3]));
+        assert_eq!(next(), None);
+        assert_eq!(next(), None);
     }
 
     #[test]

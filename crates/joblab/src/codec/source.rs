@@ -7,7 +7,7 @@ use std::slice;
 
 use super::error::Error;
 use super::format::LONG;
-use super::parts::PartReader;
+use super::parts::{PartBytes, PartReader};
 
 /// Bytes to be read. Those that are here lie in `here`, whatever they are of, so that most of what is
 /// read costs no question.
@@ -17,9 +17,12 @@ pub(super) struct Source<'de> {
     here: &'de [u8],
     /// The part that `here` is of, if there are parts. Nobody changes or drops it before `here` is set
     /// anew.
-    part: Vec<u8>,
+    part: PartBytes,
     parts: Option<PartReader<'de>>,
 }
+
+/// Before the first part, and where there are none.
+const NO_PART: PartBytes = PartBytes::Own(Vec::new());
 
 /// Bytes of a string or the like: they lie in memory, or in a part that will go, or were put together.
 pub(super) enum Bytes<'a, 'de> {
@@ -37,11 +40,11 @@ pub(super) enum Text<'a, 'de> {
 
 impl<'de> Source<'de> {
     pub(super) fn whole(bytes: &'de [u8]) -> Self {
-        Source { here: bytes, part: Vec::new(), parts: None }
+        Source { here: bytes, part: NO_PART, parts: None }
     }
 
     pub(super) fn parts(parts: PartReader<'de>) -> Self {
-        Source { here: &[], part: Vec::new(), parts: Some(parts) }
+        Source { here: &[], part: NO_PART, parts: Some(parts) }
     }
 
     /// How many bytes are still to come, where that is known.
@@ -61,7 +64,7 @@ impl<'de> Source<'de> {
         };
         self.here = &[];
         self.part = part;
-        // SAFETY: these are the bytes of the part, which stay where they are if the `Vec` is moved, and
+        // SAFETY: these are the bytes of the part, which stay where they are if it is moved, and
         // which nobody writes to. It lives until it is replaced, just above, after `here` was; and what
         // is taken of `here` is given away for `'de` only where there are no parts.
         self.here = unsafe { slice::from_raw_parts(self.part.as_ptr(), self.part.len()) };
@@ -146,6 +149,18 @@ impl<'de> Source<'de> {
             None => Bytes::Lasting(bytes),
             Some(_) => Bytes::Passing(bytes),
         }
+    }
+
+    /// The bytes that are here, up to so many, of pieces that are so wide: none where a piece lies in two
+    /// parts. An error where nothing comes any more.
+    pub(super) fn pieces(&mut self, most: usize, width: usize) -> Result<&[u8], Error> {
+        if !self.has_more() {
+            return Err(Error::cut());
+        }
+        let here = self.here.len().min(most);
+        let (pieces, rest) = self.here.split_at(here - here % width);
+        self.here = rest;
+        Ok(pieces)
     }
 
     /// Reads as many bytes as there is room for.

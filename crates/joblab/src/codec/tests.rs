@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::parts::{PART, PartReader, Sink};
+use super::parts::{PART, PartBytes, PartReader, Sink};
 use super::{DeserializeOwned, Form, read};
 
 fn append<T: Serialize + 'static>(value: &T, sink: &mut Sink<'_>) -> Result<(), String> {
@@ -23,7 +23,7 @@ fn written<T: Serialize + 'static>(value: &T) -> Vec<u8> {
 }
 
 fn read_in_parts<T: DeserializeOwned + 'static>(bytes: &[u8], size: usize) -> Result<T, String> {
-    let mut parts = bytes.chunks(size).map(<[u8]>::to_vec);
+    let mut parts = bytes.chunks(size).map(|part| PartBytes::Own(part.to_vec()));
     Form::new().read_from(PartReader::new(&mut || parts.next()))
 }
 

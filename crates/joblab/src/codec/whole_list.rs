@@ -8,13 +8,10 @@ use bytemuck::Pod;
 use super::error::Error;
 use super::parts::Sink;
 use super::source::Source;
+use crate::os;
 
-/// So many bytes are read at once: they stay in the processor's cache from being zeroed to being
-/// written.
-const STEP: usize = 1 << 16;
-
-/// The least memory that is asked for at once: so much may be in vain if a length is a lie.
-const LEAST: usize = 1 << 24;
+/// From so many bytes on a list's memory is new: allocators keep smaller pieces that were given back.
+const NEW: usize = 1 << 25;
 
 /// Does something for each type of list: `$list` stands for it.
 macro_rules! for_each_list {
@@ -61,19 +58,29 @@ const NO_LIST: &str = "it is no list of numbers";
 fn read_list<N: Pod>(source: &mut Source<'_>) -> Result<Vec<N>, Error> {
     let length = u64::from_le_bytes(source.array()?);
     let length = usize::try_from(length).map_err(|_| Error::cut())?;
+    if source.known().is_some_and(|bytes| length > bytes / size_of::<N>()) {
+        return Err(Error::cut());
+    }
     let mut list: Vec<N> = Vec::new();
-    if source.known().is_some_and(|bytes| length <= bytes / size_of::<N>()) {
-        list.reserve_exact(length);
+    // Memory is taken as it is written to: where a length is a lie, there is none of it in vain.
+    list.try_reserve_exact(length).map_err(|error| Error::new(error.to_string()))?;
+    if length >= NEW / size_of::<N>() {
+        os::prefer_large_pages(list.spare_capacity_mut());
     }
     while list.len() < length {
-        let start = list.len();
-        if start == list.capacity() {
-            let more = start.max(LEAST / size_of::<N>()).min(length - start);
-            list.try_reserve_exact(more).map_err(|error| Error::new(error.to_string()))?;
+        let room = length - list.len();
+        let pieces = source.pieces(room * size_of::<N>(), size_of::<N>())?;
+        if pieces.is_empty() {
+            // A number that lies in two parts.
+            let mut number = [N::zeroed()];
+            source.fill(bytemuck::cast_slice_mut(&mut number))?;
+            list.extend(number);
+        } else if let Ok(numbers) = bytemuck::try_cast_slice(pieces) {
+            list.extend_from_slice(numbers);
+        } else {
+            let numbers = pieces.chunks_exact(size_of::<N>());
+            list.extend(numbers.map(bytemuck::pod_read_unaligned::<N>));
         }
-        let end = list.capacity().min(length).min(start + STEP / size_of::<N>());
-        list.resize(end, N::zeroed());
-        source.fill(bytemuck::cast_slice_mut(&mut list[start..]))?;
     }
     Ok(list)
 }

@@ -198,6 +198,9 @@ pub(crate) fn folder_of(folder: &OwnedFd) -> io::Result<PathBuf> {
     Ok(OsString::from_vec(path).into())
 }
 
+/// The system has no such choice.
+pub(crate) fn prefer_large_pages<T>(_: &mut [MaybeUninit<T>]) {}
+
 /// Gives a socket room for whole batches: it has 8 KB.
 pub(crate) fn widen(socket: &UnixStream) {
     let bytes: libc::c_int = 1 << 18;

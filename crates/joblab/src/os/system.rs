@@ -7,10 +7,11 @@ pub(crate) use super::linux::startup::{
 #[cfg(target_os = "linux")]
 pub(crate) use super::linux::{
     CLOCK, HAS_DASK, OPEN_FILES, end_of, is_first_thread, is_in_program, loaded_images,
-    quiet_crashes, raise_descriptor_limit, widen,
+    prefer_large_pages, quiet_crashes, raise_descriptor_limit, widen,
 };
 #[cfg(target_os = "macos")]
 pub(crate) use super::macos::{
     CLOCK, HAS_DASK, OPEN_FILES, any_notes_of_program, end_of, initializers_with, is_first_thread,
-    is_in_program, loaded_images, quiet_crashes, raise_descriptor_limit, take_programs_name, widen,
+    is_in_program, loaded_images, prefer_large_pages, quiet_crashes, raise_descriptor_limit,
+    take_programs_name, widen,
 };

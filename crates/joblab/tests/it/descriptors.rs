@@ -46,6 +46,9 @@ fn a_thousand_slices_travel_in_one_argument_and_in_one_result() {
         limit_files(1 << 14);
         let parallel = pool(2);
         assert_eq!(parallel.map(|n: u64| n, 0..8).unwrap().results.len(), 8);
+        // What the pool keeps for large arguments is there.
+        let large = parallel.map(|bytes: Vec<u8>| bytes.len(), [vec![7; 1 << 20]]).unwrap();
+        assert_eq!(large.results, [1 << 20]);
         let before = system::open_files();
         let expected: Vec<u64> = (0..1000).collect();
         for _ in 0..3 {

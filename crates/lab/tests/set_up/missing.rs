@@ -58,7 +58,7 @@ fn help_and_wrong_options_need_no_set_up() {
         (["test", "--twise"], "`cargo lab test` has no stage --twise"),
         (
             ["bench", "--chek"],
-            "`cargo lab bench` has no option --chek; it has --check, --report, --pictures",
+            "`cargo lab bench` has no option --chek; it has --check, --growth, --report, --pictures",
         ),
     ] {
         let call = machine.lab(&arguments);

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::backend::remote::packing::{PackedBatch, Packer};
 use crate::os::lock;
+use crate::shared::Lane;
 
 /// What the calling threads and the I/O thread share.
 pub(super) struct PoolShared {
@@ -14,6 +15,9 @@ pub(super) struct PoolShared {
     pub(super) packer: Mutex<Packer>,
     /// A byte in here wakes the I/O thread.
     pub(super) waker: UnixStream,
+    /// For the parts of large arguments. Made for the first of them, and None where the system has no
+    /// memory for it.
+    pub(super) lane: OnceLock<Option<Arc<Lane>>>,
 }
 
 #[derive(Default)]

@@ -356,6 +356,7 @@ impl IoThread<'_> {
 
 fn send_next(waiting: &mut VecDeque<PackedBatch>, worker: &mut WorkerHandle, shared: &PoolShared) {
     if let Some(batch) = waiting.pop_front() {
-        worker.assign(batch, &lock(&shared.packer));
+        let lane = shared.lane.get().and_then(Option::as_ref);
+        worker.assign(batch, &lock(&shared.packer), lane);
     }
 }

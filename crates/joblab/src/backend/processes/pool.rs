@@ -1,7 +1,7 @@
 //! The pool as its callers see it.
 
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::inbox::PoolShared;
@@ -14,6 +14,7 @@ use crate::backend::remote::worker_main;
 use crate::error::Error;
 use crate::os;
 use crate::pool::{Job, Pool, Workers};
+use crate::shared::Lane;
 
 /// The processes belong to the pool's I/O thread.
 pub(crate) struct Processes {
@@ -41,8 +42,8 @@ impl Processes {
         let (waker, woken) = UnixStream::pair().map_err(failed)?;
         waker.set_nonblocking(true).map_err(failed)?;
         woken.set_nonblocking(true).map_err(failed)?;
-        let shared =
-            Arc::new(PoolShared { inbox: Mutex::default(), packer: Mutex::default(), waker });
+        let (inbox, packer) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(PoolShared { inbox, packer, waker, lane: OnceLock::new() });
         let printer = Printer::new().map_err(failed)?;
         let theirs = Arc::clone(&shared);
         let work = move || io_thread::run(n_jobs, &launch, &theirs, woken, printer);
@@ -63,6 +64,9 @@ impl Pool for Processes {
 
     fn submit(&self, job: Job) -> Result<(), Error> {
         let (batch, rest) = Packer::pack(&self.shared.packer, job, true)?;
+        if rest.is_some() {
+            self.shared.lane.get_or_init(|| Lane::new().map(Arc::new).ok());
+        }
         let first = batch.completion.first();
         self.shared.send(|inbox| {
             if inbox.closing {
@@ -72,7 +76,8 @@ impl Pool for Processes {
             Ok(())
         })?;
         if let Some((write, pieces)) = rest {
-            streaming::send(first, write, pieces, &|| self.shared.send(|_| {}));
+            let lane = self.shared.lane.get().and_then(Option::as_ref);
+            streaming::send(first, write, pieces, lane, &|| self.shared.send(|_| {}));
         }
         Ok(())
     }

@@ -16,13 +16,14 @@ use crate::backend::remote::framing::{self, Decoder, Kind};
 use crate::backend::remote::output::Lines;
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
 use crate::backend::remote::printer::Printer;
+use crate::backend::remote::protocol;
 use crate::backend::remote::socket::Socket;
 use crate::batch::{CallShared, JournalReader, WorkerProgress};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
 use crate::os::{self, Stream};
-use crate::shared::{Attached, Files};
+use crate::shared::{Attached, Files, Filled, Lane, Segment};
 
 /// A batch is short where the worker would wait a good part of that time for the next one.
 const SHORT: Duration = Duration::from_millis(5);
@@ -62,6 +63,9 @@ pub(super) struct WorkerHandle {
     /// What the worker notes, as soon as it has that. None where the system has no memory for it.
     journal: Option<JournalReader>,
     is_journal_sent: bool,
+    is_lane_sent: bool,
+    /// Places in the lane that it was told of, and has perhaps not read.
+    slots: Vec<Filled>,
     /// How many batches it has answered.
     pub(super) answered: u64,
     images_sent: usize,
@@ -120,6 +124,8 @@ impl WorkerHandle {
                 is_ready: false,
                 journal: JournalReader::new().ok(),
                 is_journal_sent: false,
+                is_lane_sent: false,
+                slots: Vec::new(),
                 answered: 0,
                 images_sent: 0,
                 edition,
@@ -180,14 +186,22 @@ impl WorkerHandle {
     }
 
     /// Hands over a batch; [`write`](Self::write) sends it.
-    pub(super) fn assign(&mut self, mut batch: PackedBatch, packer: &Packer) {
+    pub(super) fn assign(
+        &mut self,
+        mut batch: PackedBatch,
+        packer: &Packer,
+        lane: Option<&Arc<Lane>>,
+    ) {
         // What is sent before the worker is ready may be taken by the notebook's runtime.
         if !std::mem::replace(&mut self.is_journal_sent, true)
             && let Some(journal) = &self.journal
         {
-            let segment = Arc::clone(journal.segment());
-            self.outbox.send_files(&[Attached { segment, written: Vec::new() }]);
-            self.outbox.send(Arc::new(framing::frame(Kind::Journal, &[])));
+            self.send_file(Arc::clone(journal.segment()), Kind::Journal);
+        }
+        if let Some(lane) = lane.filter(|_| batch.is_in_parts)
+            && !std::mem::replace(&mut self.is_lane_sent, true)
+        {
+            self.send_file(Arc::clone(lane.segment()), Kind::Lane);
         }
         for image in packer.frames_from(self.images_sent) {
             self.outbox.send(image);
@@ -206,11 +220,22 @@ impl WorkerHandle {
         self.batches.push_back(batch);
     }
 
+    /// Sends shared memory that is for the worker itself, and what it is for.
+    fn send_file(&mut self, segment: Arc<Segment>, what_for: Kind) {
+        self.outbox.send_files(&[Attached { segment, written: Vec::new() }]);
+        self.outbox.send(Arc::new(framing::frame(what_for, &[])));
+    }
+
     /// Takes in what the caller has written meanwhile.
     pub(super) fn collect_pieces(&mut self) {
         while let Some(pieces) = &self.pieces {
             match (pieces.try_recv(), self.batches.front_mut()) {
                 (Ok(Piece::Frame(part)), _) => self.outbox.send(Arc::new(part)),
+                (Ok(Piece::Slot(filled)), Some(_)) => {
+                    self.outbox.send(Arc::new(protocol::slot(filled.place())));
+                    self.slots.retain(Filled::is_full);
+                    self.slots.push(filled);
+                }
                 (Ok(Piece::Attachments(more)), Some(batch)) => {
                     batch.attachments.extend_from_slice(&more);
                     self.outbox.send_files(&more);

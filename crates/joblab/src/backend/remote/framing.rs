@@ -10,6 +10,9 @@ use std::io::{BufReader, ErrorKind, Read};
 /// `joblab` has six letters and a header field four bytes.
 const MAGIC: u32 = u32::from_le_bytes(*b"jobl");
 pub(crate) const HEADER: usize = 16;
+/// So much is read ahead: some short frames, or the beginning of a long one. All of it is touched in each
+/// worker, whatever it reads.
+const AHEAD: usize = 1 << 13;
 /// Bodies grow as their bytes come in. This much is taken at once, whatever the header says.
 const RESERVE: usize = 1 << 16;
 
@@ -37,6 +40,10 @@ pub(crate) enum Kind {
     Journal = 9,
     /// To the worker: drop the state, and end.
     Finish = 10,
+    /// To the worker: the one file that came with the frame before is the lane of its pool.
+    Lane = 15,
+    /// To the worker: a part as in `Part`, by its place in the lane.
+    Slot = 16,
 
     // Between the bridge to Dask and us, beside Hello (the cluster is there, and how large it is),
     // Image, State and Reply:
@@ -51,12 +58,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 14] = {
+    pub(super) const ALL: [Kind; 16] = {
         use Kind::{Batch, Cancel, Files, Finish, Forget, Hello, Image};
-        use Kind::{Job, Journal, Part, Refused, Reply, State, Taken};
+        use Kind::{Job, Journal, Lane, Part, Refused, Reply, Slot, State, Taken};
         [
             Hello, Image, Batch, Reply, State, Taken, Part, Files, Journal, Finish, Job, Cancel,
-            Forget, Refused,
+            Forget, Refused, Lane, Slot,
         ]
     };
 
@@ -118,7 +125,7 @@ pub(crate) struct Decoder<R> {
 impl<R: Read> Decoder<R> {
     pub(crate) fn new(reader: R) -> Self {
         Decoder {
-            reader: BufReader::with_capacity(RESERVE, reader),
+            reader: BufReader::with_capacity(AHEAD, reader),
             header: Vec::with_capacity(HEADER),
             body: Vec::new(),
         }

@@ -12,12 +12,14 @@ use crate::codec::WriteParts;
 use crate::error::Error;
 use crate::os::{self, lock};
 use crate::pool::Job;
-use crate::shared::Attachments;
+use crate::shared::{Attachments, Filled};
 
 /// What follows a batch's first frame.
 pub(crate) enum Piece {
     /// A part of the argument, as a frame.
     Frame(Vec<u8>),
+    /// A part that lies in the pool's lane.
+    Slot(Filled),
     /// Shared memory that the next frame speaks of.
     Attachments(Attachments),
     /// Why it ends too early.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::framing::{self, HEADER, Kind};
 use super::images::ImageAddress;
 use crate::codec::Fields;
+use crate::shared::Place;
 
 pub(crate) use self::bridge::{DaskHello, DaskReply, JobHead, list};
 pub(crate) use self::verdict::Verdict;
@@ -160,6 +161,17 @@ pub(crate) fn read_count(body: &[u8]) -> Option<usize> {
     usize::try_from(Fields(body).u64()?).ok()
 }
 
+/// A frame of [`Kind::Slot`].
+pub(crate) fn slot(place: Place) -> Vec<u8> {
+    framing::around(Kind::Slot, &[place.slot, place.filling, place.length], &[])
+}
+
+/// The body of [`Kind::Slot`].
+pub(crate) fn read_slot(body: &[u8]) -> Option<Place> {
+    let mut fields = Fields(body);
+    Some(Place { slot: fields.u64()?, filling: fields.u64()?, length: fields.u64()? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +226,9 @@ mod tests {
         let read = ReplyRead::read(body(&frame));
         assert_eq!(read, Some(ReplyRead::NoFunction("it is gone".to_owned())));
         assert_eq!(read_count(body(&files(253))), Some(253));
+        let place = Place { slot: 3, filling: 1 << 40, length: 65_536 };
+        assert_eq!(read_slot(body(&slot(place))), Some(place));
+        assert_eq!(read_slot(&[0; 23]), None);
     }
 
     /// Names and numbers from lines like `ONE, TWO = range(1, 3)` of the Python side.
@@ -232,8 +247,10 @@ mod tests {
     #[test]
     fn python_has_the_same_numbers() {
         let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_uppercase();
-        let mut kinds: Vec<_> =
-            Kind::ALL.iter().map(|kind| (name(kind), u64::from(*kind as u32))).collect();
+        // No lane leads past this machine.
+        let is_known = |kind: &&Kind| !matches!(kind, Kind::Lane | Kind::Slot);
+        let kinds = Kind::ALL.iter().filter(is_known);
+        let mut kinds: Vec<_> = kinds.map(|kind| (name(kind), u64::from(*kind as u32))).collect();
         kinds.sort_by_key(|(_, number)| *number);
         assert_eq!(kinds, [numbered("HELLO"), numbered("JOB")].concat());
         let verdicts: Vec<_> =

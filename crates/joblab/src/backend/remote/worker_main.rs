@@ -15,14 +15,15 @@ use std::{mem, thread};
 
 use super::framing::{self, Broken, Decoder, Kind};
 use super::images::{Image, ImageAddress};
-use super::protocol::{Head, ImageName, ReplyWriter};
+use super::protocol::{self, Head, ImageName, ReplyWriter};
 use super::socket::{self, Socket};
 use crate::batch::{self, InWorker, Incoming, Journal};
+use crate::codec::PartBytes;
 use crate::error::drop_quietly;
 use crate::measure::Moment;
 use crate::os::startup;
 use crate::os::{self, Interest, MAIN_THREAD};
-use crate::shared;
+use crate::shared::{self, Lane, Taken};
 
 /// The variable that makes a program a worker.
 pub(crate) const VARIABLE: &str = "JOBLAB_WORKER";
@@ -154,6 +155,7 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
     };
     // The shared memory of replies, until the parent has taken it over.
     let mut kept = VecDeque::new();
+    let mut lane = None;
     // Those of the next message's shared memory.
     let mut files = Vec::new();
     loop {
@@ -167,10 +169,16 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
                 let file = files.pop().flatten();
                 worker.journal = file.and_then(|file| Journal::open(file).ok());
             }
+            Ok(Some((Kind::Lane, _))) => {
+                let file = files.pop().flatten();
+                lane = file.and_then(|file| Lane::open(file).ok()).map(Arc::new);
+            }
             Ok(Some((Kind::Batch, body))) => {
                 is_busy.store(true, Ordering::SeqCst);
                 let reply = shared::with_files(mem::take(&mut files), || {
-                    answer(&body, &images, &mut worker, &mut || next_part(&mut decoder))
+                    answer(&body, &images, &mut worker, &mut || {
+                        next_part(&mut decoder, lane.as_ref())
+                    })
                 });
                 if !worker.attachments.is_empty() {
                     for (frame, some) in socket::frames_of_files(&worker.attachments) {
@@ -204,6 +212,10 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
             }
             // What is left of an argument that was not read to its end.
             Ok(Some((Kind::Part, _))) => files.clear(),
+            Ok(Some((Kind::Slot, body))) => {
+                drop(in_lane(lane.as_ref(), &body));
+                files.clear();
+            }
             Ok(Some((Kind::Taken, _))) => drop(kept.pop_front()),
             Err(Broken::Closed) => return Ok(()),
             Err(Broken::Io(error)) => return Err(error),
@@ -254,10 +266,11 @@ fn open_image(body: &[u8]) -> Result<Image, String> {
 }
 
 /// The next part of a batch's argument; none after the last, or where the parent is gone.
-fn next_part(decoder: &mut Decoder<Inlet>) -> Option<Vec<u8>> {
+fn next_part(decoder: &mut Decoder<Inlet>, lane: Option<&Arc<Lane>>) -> Option<PartBytes> {
     loop {
         match decoder.next() {
-            Ok(Some((Kind::Part, part))) if !part.is_empty() => return Some(part),
+            Ok(Some((Kind::Part, part))) if !part.is_empty() => return Some(PartBytes::Own(part)),
+            Ok(Some((Kind::Slot, body))) => return in_lane(lane, &body).map(PartBytes::InLane),
             Ok(Some((Kind::Files, body))) => {
                 shared::add_files(decoder.get_mut().0.take_files(&body)?);
             }
@@ -266,12 +279,17 @@ fn next_part(decoder: &mut Decoder<Inlet>) -> Option<Vec<u8>> {
     }
 }
 
+/// A part that lies in the pool's lane.
+fn in_lane(lane: Option<&Arc<Lane>>, body: &[u8]) -> Option<Taken> {
+    lane?.take(protocol::read_slot(body)?)
+}
+
 /// Runs the batch in a frame's body and writes the reply's.
 fn answer(
     body: &[u8],
     images: &[Result<Image, String>],
     worker: &mut InWorker,
-    next_part: &mut dyn FnMut() -> Option<Vec<u8>>,
+    next_part: &mut dyn FnMut() -> Option<PartBytes>,
 ) -> Vec<u8> {
     match find(body, images) {
         Ok((trampoline, function, batch)) => {
