@@ -5,6 +5,9 @@ import warnings
 import distributed
 from distributed import Client, LocalCluster
 
+AHEAD = 1 << 20  # Bytes of frames that are read before somebody has asked for them.
+DAYS = 1e6  # Seconds.
+
 
 async def connect(address, n_local):
     """A client of that cluster, or of one that is started for it."""
@@ -26,28 +29,35 @@ async def main(address, n_local, n_jobs, entry, n_images):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is shared is large at times, and has to travel.
     warnings.filterwarnings("ignore", "Sending large graph")
-    inlet, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(0), "wb")
+    inlet, outlet = (socket.socket(fileno=os.dup(0)) for _ in range(2))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    frames, loop = asyncio.Queue(), asyncio.get_running_loop()
+    reader, _kept = await asyncio.open_connection(sock=inlet, limit=AHEAD)
+    # They are one socket, which must not keep who reads from it waiting in the system.
+    outlet.settimeout(DAYS)
+    out, frames, loop = outlet.makefile("wb"), asyncio.Queue(), asyncio.get_running_loop()
 
-    def end():
+    def give_up():
         # However busy the rest is, this process does not outlive the crate's.
-        loop.call_soon_threadsafe(frames.put_nowait, (None, b""))
         time.sleep(5)
         os._exit(1)
 
-    def read():
-        while (frame := read_frame(inlet)) is not None:
-            loop.call_soon_threadsafe(frames.put_nowait, frame)
-        end()
+    async def read():
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                begun = await reader.readexactly(struct.calcsize(HEADER))
+                _, kind, length = struct.unpack(HEADER, begun)
+                frames.put_nowait((kind, await reader.readexactly(length)))
+        frames.put_nowait((None, b""))
+        start(give_up)
 
     def watch(parent):
         # A fork of the crate's process may hold the socket open, and is not our parent.
         while os.getppid() == parent:
             time.sleep(0.5)
-        end()
+        loop.call_soon_threadsafe(frames.put_nowait, (None, b""))
+        give_up()
 
-    start(read)
+    _reading = asyncio.ensure_future(read())
     start(watch, os.getppid())
     try:
         client = await connect(address, int(n_local))
