@@ -45,7 +45,11 @@ pub(crate) fn all() -> Vec<Curve> {
             ],
             what: "The time is that of a call on a warm pool. The memory is what the call takes at its \
                    peak, with its results and the record of each task.",
-            reasons: &[],
+            reasons: &[(
+                "threads, one by one",
+                "Each task of its own takes some hundred bytes until the call ends: of so many the system gives most \
+                 when they are first written to.",
+            )],
         },
         Curve {
             name: "workers",
@@ -62,11 +66,23 @@ pub(crate) fn all() -> Vec<Curve> {
             ],
             what: "Each call has as many empty tasks as there are workers. The memory is that of the idle pool, \
                    its processes included.",
-            reasons: &[(
-                "threads: a call when warm",
-                "A thread of rayon's that was woken looks for work some 32 times before it sleeps again, and lets \
-                 others run in between: with more threads than CPUs the caller has its turn among all of them.",
-            )],
+            reasons: &[
+                (
+                    "threads: made, used, closed",
+                    "So do rayon's threads alone: each that starts looks for work before it sleeps, and lets the others \
+                     run in between.",
+                ),
+                (
+                    "threads: a call when warm",
+                    "A thread of rayon's that was woken looks for work some 32 times before it sleeps again, and lets \
+                     others run in between: with more threads than CPUs the caller has its turn among all of them.",
+                ),
+                (
+                    "processes: a call when warm",
+                    "Whoever waits for workers asks the system about each of them every time (poll(2)), and where there \
+                     are many on few CPUs, each that is woken has lost its caches to the others.",
+                ),
+            ],
         },
         Curve {
             name: "arguments",
@@ -87,7 +103,8 @@ pub(crate) fn all() -> Vec<Curve> {
                 (
                     "argument, copied",
                     "The pages of a large list are new: the system takes each of them, with zeros in it, when it is \
-                     first written to, where a smaller list lies in memory that was used before.",
+                     first written to, where a smaller list lies in memory that was used before. Of 4 GB a virtual \
+                     machine may have to get most from its host: the same call again takes a part of that time.",
                 ),
                 (
                     "result, copied",
