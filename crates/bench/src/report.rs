@@ -14,16 +14,11 @@ const END: &str = "<!-- end -->\n";
 
 /// The cases that the README shows.
 const HEADLINES: &[&str] = &[
-    "loop",
     "tutorial-threads",
     "tutorial-processes",
-    "call-threads",
-    "call-processes",
     "empty-threads",
-    "empty-processes",
     "shared-1GB",
-    "death",
-    "kernel-ready",
+    "costs-processes",
     "set-up-cell",
     "first-run",
     "cell-threads",

@@ -195,7 +195,9 @@ impl Package {
     fn cargo(&self, mut cargo: Command, arguments: &[&str]) -> Command {
         let derive = self.path(&format!("joblab-derive-{VERSION}"));
         let patch = format!("patch.crates-io.joblab-derive.path='{}'", derive.display());
-        cargo.args(arguments).args(["--config", &patch]).current_dir(self.joblab());
+        // Behind the command, for clippy does not hand on what stands before it.
+        let (command, rest) = arguments.split_at(1);
+        cargo.args(command).args(["--config", &patch]).args(rest).current_dir(self.joblab());
         // As the workspace has it: without optimisation the loop under test takes too long.
         cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2").env("CARGO_PROFILE_DEV_LTO", "off");
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
