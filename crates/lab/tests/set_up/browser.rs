@@ -56,8 +56,8 @@ fn a_wrong_stage_is_named_with_the_right_ones() {
     let machine = Machine::fresh("wrong-stage");
     let call = machine.lab(&["test", "notebook"]);
     let message = "error: `cargo lab test` has no stage notebook; it has format, imports, clippy, \
-                   docs, llvm-lines, mac, package, msrv, semver, licences, tests, portable, costs, \
-                   release, site, notebooks, browser";
+                   docs, llvm-lines, mac, package, msrv, semver, licences, portable, release, tests, \
+                   site, notebooks, browser, costs";
     assert_eq!(call.stderr.trim_end(), message);
     assert!(!call.succeeded && !machine.path(".lab").exists());
 }
