@@ -7,7 +7,6 @@ mod point;
 mod straight;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -16,8 +15,8 @@ use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::figures::curve;
-use crate::results::{Machine, write};
-use crate::{machine, participants};
+use crate::results::Machine;
+use crate::{machine, participants, results};
 
 pub(crate) use curves::Curve;
 pub(crate) use point::measure as measure_point;
@@ -115,20 +114,14 @@ fn refused(curve: &Curve, line: &Line, size: u64) -> Option<String> {
     // An argument is made before it is measured.
     let own = if curve.is_of_bytes { size as f64 } else { 0.0 };
     let needed = last.bytes.unwrap_or(0.0) * times + own;
-    let free = free_memory()?;
+    // What can be had without taking it from others (proc(5)).
+    let free = machine::bytes("/proc/meminfo", "MemAvailable:")?;
     if needed > SHARE * free {
         let [needed, free] = [needed, free].map(|bytes| bytes / 1e9);
         return Some(format!("it would take about {needed:.0} GB, and {free:.0} GB are free"));
     }
     let seconds = last.seconds * times;
     (seconds > LONGEST.as_secs_f64()).then(|| format!("it would take about {seconds:.0} s"))
-}
-
-/// What can be had without taking it from others (`MemAvailable`, proc(5)).
-fn free_memory() -> Option<f64> {
-    let lines = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = lines.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.split_whitespace().next()?.parse::<f64>().ok()? * 1024.0)
 }
 
 /// A process that has done something before would reuse the memory of that.
@@ -158,18 +151,14 @@ fn cells(curve: &Curve) -> Result<Vec<Line>> {
 
 impl Growth {
     pub(crate) fn load(folder: &Path) -> Result<Self> {
-        let path = file(folder);
-        let text = fs::read_to_string(&path)
-            .map_err(|error| anyhow!("cannot read {}: {error}", path.display()))?;
-        serde_json::from_str(&text)
-            .map_err(|error| anyhow!("{} is damaged: {error}", path.display()))
+        results::load(&file(folder))
     }
 
     /// Writes the numbers, their page and their pictures.
     pub(crate) fn store(&self, folder: &Path) -> Result<()> {
-        write(&file(folder), &(serde_json::to_string_pretty(self)? + "\n"))?;
+        results::save(&file(folder), self)?;
         for (name, text) in self.written()? {
-            write(&folder.join(name), &text)?;
+            results::write(&folder.join(name), &text)?;
         }
         eprintln!("written to {}", folder.join(page::NAME).display());
         Ok(())
@@ -193,6 +182,8 @@ fn file(folder: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn stored() -> (PathBuf, Growth) {

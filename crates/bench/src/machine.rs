@@ -31,6 +31,12 @@ fn field(path: &str, name: &str) -> Option<String> {
     Some(value.trim().trim_matches('"').to_owned())
 }
 
+/// The bytes behind a name, in a table that counts by 1024 of them (proc(5)).
+pub(crate) fn bytes(path: &str, name: &str) -> Option<f64> {
+    let kilobytes: f64 = field(path, name)?.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024.0)
+}
+
 /// Versions of programs that take part without being asked.
 pub(crate) fn versions() -> BTreeMap<String, String> {
     let programs = [("rustc", "rustc"), ("evcxr_jupyter", "evcxr_jupyter")];

@@ -30,7 +30,7 @@ const REASONS: &[(&str, &str)] = &[
     (
         "empty-threads",
         "each task is recorded, with the clock of the wall and that of its thread at its end: reading the two takes \
-         some 20 ns, and rayon records nothing",
+         most of that, and rayon records nothing",
     ),
     (
         "empty-threads-single",
@@ -162,8 +162,7 @@ pub(crate) fn page(results: &Results) -> String {
     }
     page += "\n![Speedup against the number of workers](speedup.svg)\n\n\
              ![Time against the size of an argument](arguments.svg)\n\n\
-             [Growth](growth.md) is what many tasks, workers, bytes and cells take, up to 10,000,000, 256, 4 GB \
-             and 200.\n\n## All numbers\n";
+             [Growth](growth.md) is what many tasks, workers, bytes and cells take.\n\n## All numbers\n";
     for row in &results.rows {
         let _ = write!(page, "\n**{}** (`{}`)\n\n", row.title, row.case);
         for it in &row.measured {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, Floor, Unit};
@@ -157,21 +158,28 @@ impl Results {
     }
 
     pub(crate) fn load(folder: &Path) -> Result<Self> {
-        let path = file(folder);
-        let text = fs::read_to_string(&path)
-            .map_err(|error| anyhow!("cannot read {}: {error}", path.display()))?;
-        serde_json::from_str(&text)
-            .map_err(|error| anyhow!("{} is damaged: {error}", path.display()))
+        load(&file(folder))
     }
 
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)?;
-        write(&file(folder), &(text + "\n"))
+        save(&file(folder), self)
     }
 }
 
 fn file(folder: &Path) -> PathBuf {
     folder.join("results.json")
+}
+
+/// Reads numbers that were stored.
+pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| anyhow!("cannot read {}: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| anyhow!("{} is damaged: {error}", path.display()))
+}
+
+/// Stores numbers.
+pub(crate) fn save(path: &Path, numbers: &impl Serialize) -> Result<()> {
+    write(path, &(serde_json::to_string_pretty(numbers)? + "\n"))
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {

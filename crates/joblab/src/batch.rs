@@ -16,6 +16,8 @@ mod state;
 mod work;
 mod written_batch;
 
+use std::time::Duration;
+
 pub(crate) use self::arguments::without_first;
 pub(crate) use self::completion::{
     BatchEnd, CallShared, Completion, Death, Event, Finished, RemoteWorker, Reply, Results,
@@ -31,3 +33,7 @@ pub(crate) use self::runner::{Failure, Outcomes, Recorder, Rules, run_each};
 pub(crate) use self::state::{State, Stateful};
 pub(crate) use self::work::{Batch, Packed, Portable, Work, pack, run};
 pub(crate) use self::written_batch::Incoming;
+
+/// A batch is short where its worker would wait a good part of that time for the next one, which three
+/// threads without a CPU of their own bring: the pool's, the caller's, and the pool's again.
+pub(crate) const SHORT: Duration = Duration::from_millis(5);

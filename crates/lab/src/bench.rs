@@ -8,8 +8,9 @@ use crate::program;
 use crate::python::Environment;
 use crate::workspace::Workspace;
 
-const ALONE: &[&str] = &["--growth", "--report", "--pictures"];
-const OPTIONS: &[&str] = &["--check", "--growth", "--report", "--pictures"];
+const OPTIONS: &[&str] = &[CHECK, "--growth", "--report", "--pictures"];
+/// The one that measures other pools too: what the others do needs joblab alone.
+const CHECK: &str = "--check";
 
 /// Reads the arguments after `bench`, for a program that is still to be built.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>> {
@@ -36,8 +37,9 @@ pub(crate) fn run(
     let mut cargo = program::cargo();
     environment.activate(&mut cargo);
     cargo.current_dir(workspace.root());
-    // What measures joblab alone, or nothing, needs no other pools.
-    if !arguments.iter().any(|argument| ALONE.iter().any(|it| argument == it)) {
+    let is_alone =
+        |argument: &OsString| argument != CHECK && OPTIONS.iter().any(|it| argument == it);
+    if !arguments.iter().any(is_alone) {
         let peers = Environment::for_bench(workspace)?;
         cargo.env("JOBLAB_BENCH_PYTHON", peers.python());
     }

@@ -16,8 +16,8 @@ use crate::problem::{Problem, Result};
 use crate::workspace::{self, Workspace};
 
 const MACS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-apple-darwin"];
-/// How long all of it may take, with what is fetched: it takes one minute where nothing else runs, six with
-/// a slow network, and more beside other programs.
+/// How long all of it may take, with what is fetched. A command that hangs is stopped, and one on a machine
+/// that is busy is not.
 const MOST: Duration = Duration::from_secs(20 * 60);
 /// How often it is looked whether a command has ended.
 const TICK: Duration = Duration::from_millis(20);

@@ -25,8 +25,8 @@ from client import Kernel, process
 FAILED = []
 CELLS = 50
 KERNELS = 10
-# A second set-up cell may take this part of the first one's time; a fifth is usual, more where others
-# compute beside one of the two.
+# A second set-up cell may take this part of the first one's time: less is usual, but others may compute
+# beside one of the two.
 PART = 0.75
 PLAIN = """\
 :dep rayon = "1.10"

@@ -9,6 +9,7 @@ use joblab::{Backend, Parallel, SharedSlice, wait_loop_nogil};
 
 use super::{Point, curves};
 use crate::case::Workers;
+use crate::machine;
 use crate::participants::{descendants, memory, same, touch};
 
 /// What a line shows.
@@ -148,10 +149,7 @@ impl Peak {
 }
 
 fn field(pid: u32, name: &str) -> f64 {
-    let lines = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = lines.lines().find_map(|line| line.strip_prefix(name));
-    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) * 1024.0
+    machine::bytes(&format!("/proc/{pid}/status"), name).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -187,8 +187,5 @@ pub(crate) fn descendants(pid: u32) -> Vec<u32> {
 
 /// Bytes of a process, with its share of what it has in common with others (Pss, proc(5)).
 pub(crate) fn memory(pid: u32) -> f64 {
-    let lines = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = lines.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) * 1024.0
+    crate::machine::bytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:").unwrap_or(0.0)
 }

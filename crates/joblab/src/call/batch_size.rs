@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use crate::batch::Order;
+use crate::batch::{Order, SHORT};
 use crate::measure::TaskTimes;
 use crate::pool::Workers;
 
 /// How many batches there are for each worker as long as they grow: one that runs, and two that wait. Where
 /// there are no more than two, Dask does not queue them but moves them between its workers.
 const GROWING: usize = 3;
-/// A batch is short where its worker may be through with it before three threads, which have no CPU of their
-/// own, have brought the next one: the pool's, the caller's, and the pool's again.
-const SHORT: Duration = Duration::from_millis(5);
 
 /// How many tasks travel together: as many as take the pool's batch duration, by what the last
 /// batches took in their workers. Starts with one and at most doubles, after joblib's

@@ -62,8 +62,8 @@ impl Parallel {
     }
 
     /// Prints joblib's progress lines, and in them how many results [`resume`](Self::resume) has found. A
-    /// higher number prints more of them; above 10 there is one for each batch. They go to standard error, and from 50 on to standard output. A notebook shows at
-    /// most one a second, and the last one.
+    /// higher number prints more of them; above 10 there is one for each batch. They go to standard error,
+    /// and from 50 on to standard output. A notebook shows at most one a second, and the last one.
     pub fn verbose(mut self, verbose: u32) -> Self {
         self.options.verbose = verbose;
         self

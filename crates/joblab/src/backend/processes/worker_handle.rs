@@ -18,15 +18,13 @@ use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
 use crate::backend::remote::printer::Printer;
 use crate::backend::remote::protocol;
 use crate::backend::remote::socket::Socket;
-use crate::batch::{CallShared, JournalReader, WorkerProgress};
+use crate::batch::{CallShared, JournalReader, SHORT, WorkerProgress};
 use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
 use crate::os::{self, Stream};
 use crate::shared::{Attached, Files, Filled, Lane, Segment};
 
-/// A batch is short where the worker would wait a good part of that time for the next one.
-const SHORT: Duration = Duration::from_millis(5);
 /// How many short batches a worker is sent ahead, so that it need not wait.
 const AHEAD: usize = 4;
 /// How long a task whose call has failed may go on before its worker is stopped: a worker that is
