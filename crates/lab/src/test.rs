@@ -24,15 +24,14 @@ use crate::python::Environment;
 use crate::site;
 use crate::workspace::Workspace;
 
-/// What runs one after another, beside the other lanes: none of them keeps two CPUs busy by itself.
+/// What runs one after another, beside the other lane: neither keeps two CPUs busy by itself.
 #[derive(Clone, Copy, PartialEq)]
 enum Lane {
-    /// What is built, and the crate's own tests.
-    Crate,
-    /// What needs the kernel.
-    Kernel,
-    Browser,
-    /// What compares times, after all others.
+    /// What is built and tested.
+    Crates,
+    /// What runs the notebooks.
+    Notebooks,
+    /// What compares times, after both.
     Alone,
 }
 
@@ -40,23 +39,23 @@ type Ended = std::result::Result<(), Outcome>;
 
 /// The stages of each lane, in the order of what they cost. Cargo does those that have arguments.
 const STAGES: &[(Lane, &str, &[&str])] = &[
-    (Lane::Crate, "format", &["fmt", "--all", "--check"]),
-    (Lane::Crate, IMPORTS, &[]),
+    (Lane::Crates, "format", &["fmt", "--all", "--check"]),
+    (Lane::Crates, IMPORTS, &[]),
     (
-        Lane::Crate,
+        Lane::Crates,
         "clippy",
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
     ),
-    (Lane::Crate, "docs", &["doc", "--workspace", "--no-deps"]),
-    (Lane::Crate, LLVM_LINES, &[]),
-    (Lane::Crate, MAC, &[]),
-    (Lane::Crate, PACKAGE, &[]),
-    (Lane::Crate, MSRV, &[]),
-    (Lane::Crate, SEMVER, &[]),
-    (Lane::Crate, LICENCES, &[]),
+    (Lane::Crates, "docs", &["doc", "--workspace", "--no-deps"]),
+    (Lane::Crates, LLVM_LINES, &[]),
+    (Lane::Crates, MAC, &[]),
+    (Lane::Crates, PACKAGE, &[]),
+    (Lane::Crates, MSRV, &[]),
+    (Lane::Crates, SEMVER, &[]),
+    (Lane::Crates, LICENCES, &[]),
     // The same tests of processes where Linux does as macOS has to.
     (
-        Lane::Crate,
+        Lane::Crates,
         PORTABLE,
         &[
             "test",
@@ -72,10 +71,10 @@ const STAGES: &[(Lane, &str, &[&str])] = &[
         ],
     ),
     // What the loop costs, and that it costs anything, depends on the optimiser.
-    (Lane::Crate, "release", &["test", "--release", "--package", "joblab", "--test", "tutorial"]),
+    (Lane::Crates, "release", &["test", "--release", "--package", "joblab", "--test", "tutorial"]),
     // What the crate's own tests, which the package has, leave.
     (
-        Lane::Kernel,
+        Lane::Crates,
         "tests",
         &[
             "test",
@@ -87,9 +86,9 @@ const STAGES: &[(Lane, &str, &[&str])] = &[
             "--include-ignored",
         ],
     ),
-    (Lane::Kernel, SITE, &[]),
-    (Lane::Kernel, NOTEBOOKS, &[]),
-    (Lane::Browser, BROWSER, &[]),
+    (Lane::Crates, SITE, &[]),
+    (Lane::Notebooks, NOTEBOOKS, &[]),
+    (Lane::Notebooks, BROWSER, &[]),
     (Lane::Alone, COSTS, &[]),
 ];
 const IMPORTS: &str = "imports";
@@ -164,15 +163,13 @@ impl Stages {
         };
         thread::scope(|scope| {
             // These say the name of their stage in each line.
-            scope.spawn(|| run(Lane::Browser, &|_, _| look(workspace)));
             scope.spawn(|| {
-                run(Lane::Kernel, &|name, arguments| match (name, environment) {
-                    (SITE, _) => read(workspace),
-                    (NOTEBOOKS, Some(environment)) => rerun(workspace, environment),
-                    _ => status(name, &mut cargo(workspace, environment, name, arguments)),
+                run(Lane::Notebooks, &|name, _| match environment {
+                    Some(environment) if name == NOTEBOOKS => rerun(workspace, environment),
+                    _ => look(workspace),
                 });
             });
-            run(Lane::Crate, &|name, arguments| match name {
+            run(Lane::Crates, &|name, arguments| match name {
                 IMPORTS => told(imports::check(&workspace.root().join("crates/joblab/src"))),
                 LLVM_LINES => told(llvm_lines::check(workspace)),
                 MAC => link(workspace, environment),
@@ -180,6 +177,7 @@ impl Stages {
                 MSRV => in_package(Package::check_msrv),
                 SEMVER => with_tool(package::check_semver(workspace)),
                 LICENCES => with_tool(package::check_licences(workspace)),
+                SITE => read(workspace),
                 _ => status(name, &mut cargo(workspace, environment, name, arguments)),
             });
         });
