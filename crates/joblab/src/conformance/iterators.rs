@@ -40,15 +40,20 @@ fn an_iterator_keeps_the_order(make: Make<'_>) {
 
 fn an_unordered_iterator_gives_the_fast_ones_first(make: Make<'_>) {
     let parallel = make(2);
-    let tasks = (0..10).map(|n| slow_at(0, 500, n));
-    let results = parallel.iter_unordered(tasks).unwrap();
-    let indices: Vec<usize> = results.map(|result| result.unwrap().0).collect();
-    let mut sorted = indices.clone();
-    sorted.sort_unstable();
-    assert_eq!(sorted, (0..10).collect::<Vec<_>>());
-    if parallel.effective_n_jobs().unwrap() > 1 {
-        assert_eq!(indices[9], 0, "the slow one comes last: {indices:?}");
+    let mut order = Vec::new();
+    // However busy the machine is: from some time on the fast ones are faster.
+    for milliseconds in [500, 2000, 8000] {
+        let tasks = (0..10).map(|n| slow_at(0, milliseconds, n));
+        let results = parallel.iter_unordered(tasks).unwrap();
+        order = results.map(|result| result.unwrap().0).collect();
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..10).collect::<Vec<_>>());
+        if parallel.effective_n_jobs().unwrap() == 1 || order[9] == 0 {
+            return;
+        }
     }
+    panic!("the slow one comes last: {order:?}");
 }
 
 fn each_task_has_its_own_outcome(make: Make<'_>) {

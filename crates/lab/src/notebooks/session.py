@@ -156,10 +156,7 @@ class Session(NotebookClient):
 
     async def run(self, cell, index):
         """Runs a cell; returns what went wrong, or None."""
-        if self._verdict is None:
-            # No filter yet; or the last cell ended the runtime; or it ran no code, and then a
-            # second filter behind the first does no harm.
-            await self._tap()
+        await self._listen()
         try:
             await self.async_execute_cell(cell, index)
         except CellTimeoutError:
@@ -177,6 +174,8 @@ class Session(NotebookClient):
 
     async def interrupt(self, index, cell, after):
         """Runs a cell and interrupts it after some seconds; says whether it was running by then."""
+        # The interrupt is for the cell, and not for the one that starts the filter.
+        await self._listen()
         running = asyncio.ensure_future(self.run(cell, index))
         done, _ = await asyncio.wait([running], timeout=after)
         if not done:
@@ -187,6 +186,13 @@ class Session(NotebookClient):
     def census(self):
         """The processes and threads that the cells have started by now."""
         return census(self.km.provisioner.pid, MARK.strip("\x01"))
+
+    async def _listen(self):
+        """Sees to it that there is a filter."""
+        if self._verdict is None:
+            # None yet; or the last cell ended the runtime; or it ran no code, and then a second
+            # filter behind the first does no harm.
+            await self._tap()
 
     async def _tap(self):
         messages = []
