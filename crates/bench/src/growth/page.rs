@@ -19,7 +19,7 @@ pub(super) fn page(growth: &Growth) -> String {
          [growth.json](growth.json). Each point is measured in a process of its own; its time is the least of the repeats that fit into two \
          seconds. A line *bends* where one \
          more costs over half as much again as at a smaller size; the exponent is fitted to the upper half of \
-         a line's sizes.\n"
+         a line's sizes. In the pictures the thin grey line has the slope of what is straight.\n"
     );
     if growth.load > growth.machine.cpus as f64 {
         let _ = write!(page, "\n{BUSY}: {:.0} threads wanted a CPU.\n", growth.load);
