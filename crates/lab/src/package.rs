@@ -46,7 +46,7 @@ pub(crate) fn check_semver(workspace: &Workspace) -> Checked {
     };
     let arguments =
         ["semver-checks", "--package", "joblab", "--all-features", "--baseline-rev", &tag];
-    run(program::cargo().args(arguments).current_dir(workspace.root()), "semver")?;
+    program::watch("semver", program::cargo().args(arguments).current_dir(workspace.root()))?;
     Ok(Ok(vec![format!("compared with {tag}")]))
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn check_licences(workspace: &Workspace) -> Checked {
         return Ok(Err("there is no cargo-deny (cargo install cargo-deny)".into()));
     }
     let arguments = ["deny", "--all-features", "--config", ".cargo/deny.toml", "check", "licenses"];
-    run(program::cargo().args(arguments).current_dir(workspace.root()), "licences")?;
+    program::watch("licences", program::cargo().args(arguments).current_dir(workspace.root()))?;
     Ok(Ok(Vec::new()))
 }
 
@@ -76,7 +76,7 @@ impl Package {
         package.args(["--allow-dirty", "--no-verify", "--quiet"]).current_dir(workspace.root());
         // Where what is built goes is the user's choice; this has to be found.
         let target_folder = workspace.root().join("target");
-        run(package.arg("--target-dir").arg(&target_folder), "cargo package")?;
+        program::watch("cargo package", package.arg("--target-dir").arg(&target_folder))?;
         // One name for each workspace: cargo would keep what it has built for each other one.
         let mut hasher = DefaultHasher::new();
         workspace.root().hash(&mut hasher);
@@ -89,7 +89,7 @@ impl Package {
             let mut tar = Command::new("tar");
             // The dates in a package are of long ago, and cargo would take an older build for newer.
             tar.arg("-xzmf").arg(file).arg("-C").arg(&folder);
-            run(&mut tar, "tar")?;
+            program::watch("tar", &mut tar)?;
         }
         Ok(Package { folder, target_folder: target_folder.join("package-tests"), python })
     }
@@ -99,12 +99,12 @@ impl Package {
     pub(crate) fn check(&self) -> Checked {
         // Tests tell of no warnings, and the stage `clippy` has all features.
         let clippy = ["clippy", "--all-targets", "--no-default-features", "--", "-D", "warnings"];
-        run(&mut self.cargo(program::cargo(), &clippy), "clippy, --no-default-features")?;
+        program::watch("package, clippy", &mut self.cargo(program::cargo(), &clippy))?;
         self.check_files()?;
         let all = ["test", "--no-fail-fast", ALL, "--", "--include-ignored", "--skip", COSTS];
-        run(&mut self.cargo(program::cargo(), &all), "tests, --all-features")?;
+        program::watch("package, tests", &mut self.cargo(program::cargo(), &all))?;
         let none = ["test", "--no-fail-fast", "--doc", NONE];
-        run(&mut self.cargo(program::cargo(), &none), "tests, --no-default-features")?;
+        program::watch("package, no features", &mut self.cargo(program::cargo(), &none))?;
         let tree = ["tree", NONE, "--edges", "normal", "--prefix", "none"];
         let tree = self.cargo(program::cargo(), &tree).stderr(Stdio::inherit()).output();
         let tree = tree.map_err(|error| Problem::new(format!("cargo tree: {error}")))?.stdout;
@@ -126,7 +126,7 @@ impl Package {
             }
             let arguments = ["doc", "--quiet", "--no-deps", ALL, "--target", target];
             let mut doc = self.cargo(program::cargo(), &arguments);
-            run(doc.env("RUSTDOCFLAGS", "-D warnings"), &format!("documentation for {target}"))?;
+            program::watch(target, doc.env("RUSTDOCFLAGS", "-D warnings"))?;
             remarks.push(format!("documented for {target}"));
         }
         Ok(Ok(remarks))
@@ -135,7 +135,7 @@ impl Package {
     /// Runs what compares times, one test after the other.
     pub(crate) fn check_costs(&self) -> Checked {
         let costs = ["test", ALL, "--tests", "--", "--include-ignored", "--test-threads=1", COSTS];
-        run(&mut self.cargo(program::cargo(), &costs), "costs")?;
+        program::watch("costs", &mut self.cargo(program::cargo(), &costs))?;
         Ok(Ok(Vec::new()))
     }
 
@@ -153,7 +153,7 @@ impl Package {
             let mut rustup = Command::new("rustup");
             rustup.args(["run", toolchain, "cargo"]);
             let arguments = ["check", "--all-targets", features];
-            run(&mut self.cargo(rustup, &arguments), &format!("{toolchain}, {features}"))?;
+            program::watch(&format!("msrv, {features}"), &mut self.cargo(rustup, &arguments))?;
         }
         Ok(Ok(vec![format!("checked with {toolchain}")]))
     }
@@ -212,14 +212,6 @@ impl Package {
 impl Drop for Package {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn run(command: &mut Command, what: &str) -> Result<()> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(Problem::new(format!("{what}: failed"))),
-        Err(error) => Err(Problem::new(format!("{what}: {error}"))),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Other programs: finding them, running them, and the room they need.
 
+use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -77,6 +79,57 @@ pub(crate) fn output<S: AsRef<OsStr>>(
         .output()
         .ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Runs a command beside others: each line that it prints is shown at once, behind a name. If it fails,
+/// the problem has the lines that tell why, for what else runs has buried them by the end.
+pub(crate) fn watch(name: &str, command: &mut Command) -> Result<()> {
+    let problem = |error: io::Error| Problem::new(format!("{name}: {error}"));
+    let (lines, end) = io::pipe().map_err(problem)?;
+    command.stdout(end.try_clone().map_err(problem)?).stderr(end);
+    let child = command.spawn();
+    // The command keeps its ends of the pipe otherwise, and the lines would have no end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut telling = Telling::default();
+    for line in BufReader::new(lines).split(b'\n') {
+        let line = String::from_utf8_lossy(&line.map_err(problem)?).into_owned();
+        eprintln!("{name}: {line}");
+        telling.note(line);
+    }
+    match child.and_then(|mut child| child.wait()).map_err(problem)? {
+        status if status.success() => Ok(()),
+        status => Err(Problem::new(format!("{name}: {status}; it said\n{}", telling.text()))),
+    }
+}
+
+/// The lines that tell why a command failed: what Rust's tests say of failures, else the last ones.
+#[derive(Default)]
+struct Telling {
+    failures: Vec<String>,
+    is_within: bool,
+    last: VecDeque<String>,
+}
+
+impl Telling {
+    const FAILURES: usize = 200;
+    const LAST: usize = 40;
+
+    fn note(&mut self, line: String) {
+        self.is_within |= line == "failures:";
+        if self.is_within && self.failures.len() < Self::FAILURES {
+            self.failures.push(line.clone());
+        }
+        self.is_within &= !line.starts_with("test result:");
+        if self.last.len() == Self::LAST {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+
+    fn text(self) -> String {
+        let lines = if self.failures.is_empty() { self.last.into() } else { self.failures };
+        lines.join("\n")
+    }
 }
 
 /// Whether there is a standard library to build for that system with.
@@ -220,5 +273,20 @@ pub(crate) mod tests {
         assert_eq!((find("both"), find("text")), (Some(first), Some(text)));
         assert_eq!((find("/b/both"), find("/c/both")), (Some(second), None));
         assert_eq!((find("folder"), find("nothing")), (None, None));
+    }
+
+    #[test]
+    fn the_lines_that_tell_why_are_kept() {
+        let told = |script: &str| watch("it", Command::new("/bin/sh").args(["-c", script]));
+        assert_eq!(told("echo well"), Ok(()));
+        let last = told("for i in $(seq 50); do echo $i; done; echo why >&2; exit 3");
+        let last = last.unwrap_err().to_string();
+        assert!(last.contains("exit status: 3") && last.ends_with("\n49\n50\nwhy"), "{last}");
+        assert!(!last.contains("\n11\n") && last.contains("\n12\n"), "{last}");
+        // What Rust's tests say comes first.
+        let tests = "echo; echo failures:; echo why; echo test result: FAILED; seq 50; exit 1";
+        let tests = told(tests).unwrap_err().to_string();
+        assert!(tests.ends_with("said\nfailures:\nwhy\ntest result: FAILED"), "{tests}");
+        assert!(watch("it", &mut Command::new("/nowhere")).is_err());
     }
 }

@@ -5,8 +5,7 @@ mod report;
 use std::cell::LazyCell;
 use std::env;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -159,7 +158,7 @@ impl Stages {
         };
         let in_package = |check: fn(&Package) -> Checked| match &*package {
             Ok(package) => with_tool(check(package)),
-            Err(problem) => told(Err(Problem::new(problem.to_string()))),
+            Err(problem) => Err(Outcome::Failed(problem.clone())),
         };
         thread::scope(|scope| {
             // These say the name of their stage in each line.
@@ -178,7 +177,7 @@ impl Stages {
                 SEMVER => with_tool(package::check_semver(workspace)),
                 LICENCES => with_tool(package::check_licences(workspace)),
                 SITE => read(workspace),
-                _ => status(name, &mut cargo(workspace, environment, name, arguments)),
+                _ => status(name, Ok(cargo(workspace, environment, name, arguments))),
             });
         });
         run(Lane::Alone, &|_, _| in_package(Package::check_costs));
@@ -193,10 +192,7 @@ fn told(checked: Result<Vec<String>>) -> Ended {
             remarks.iter().for_each(|remark| eprintln!("{remark}"));
             Ok(())
         }
-        Err(problem) => {
-            eprintln!("{problem}");
-            Err(Outcome::Failed)
-        }
+        Err(problem) => Err(Outcome::Failed(problem)),
     }
 }
 
@@ -224,26 +220,15 @@ fn cargo(
     cargo
 }
 
-/// Runs a stage's command beside those of other lanes: each line that it prints is shown at once, with
-/// the stage's name.
-fn status(stage: &str, command: &mut Command) -> Ended {
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|_| Outcome::Failed)?;
-    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).split(b'\n')) {
-        let line = line.map_err(|_| Outcome::Failed)?;
-        eprintln!("{stage}: {}", String::from_utf8_lossy(&line));
-    }
-    match child.wait() {
-        Ok(status) if status.success() => Ok(()),
-        _ => Err(Outcome::Failed),
-    }
+/// Runs a stage's command.
+fn status(stage: &str, command: Result<Command>) -> Ended {
+    let done = command.and_then(|mut command| program::watch(stage, &mut command));
+    done.map_err(Outcome::Failed)
 }
 
 /// Runs the notebooks, and their cells again.
 fn rerun(workspace: &Workspace, environment: &Environment) -> Ended {
-    match Options::all_again().command(workspace, environment) {
-        Ok(mut command) => status(NOTEBOOKS, &mut command),
-        Err(problem) => told(Err(problem)),
-    }
+    status(NOTEBOOKS, Options::all_again().command(workspace, environment))
 }
 
 /// Looks at the notebooks in a browser. People may have none; where changes are accepted, one is
@@ -252,29 +237,16 @@ fn look(workspace: &Workspace) -> Ended {
     let Some(browser) = browser::find() else {
         return skipped(NO_BROWSER.to_owned());
     };
-    match browser::command(workspace, &browser) {
-        Ok(mut command) => status(BROWSER, &mut command),
-        Err(problem) => {
-            eprintln!("error: {problem}");
-            Err(Outcome::Failed)
-        }
-    }
+    status(BROWSER, browser::command(workspace, &browser))
 }
 
 /// Checks texts and pages. Without a browser only what can be told from their files.
 fn read(workspace: &Workspace) -> Ended {
     let browser = browser::find();
-    let commands = match site::commands(workspace, browser.as_deref()) {
-        Ok(commands) => commands,
-        Err(problem) => return told(Err(problem)),
-    };
-    if commands
-        .map(|mut command| status(SITE, &mut command))
-        .iter()
-        .any(std::result::Result::is_err)
-    {
-        return Err(Outcome::Failed);
-    }
+    let commands = site::commands(workspace, browser.as_deref()).map_err(Outcome::Failed)?;
+    // One that fails does not hide what the others find.
+    let done = commands.map(|command| status(SITE, Ok(command)));
+    done.into_iter().collect::<Ended>()?;
     browser.map_or_else(|| skipped(NO_BROWSER.to_owned()), |_| Ok(()))
 }
 
@@ -301,8 +273,7 @@ fn with_tool(checked: Checked) -> Ended {
 /// Where changes are accepted, nothing of this is skipped.
 fn skipped(why: String) -> Ended {
     if is_ci() {
-        eprintln!("error: {why}");
-        return Err(Outcome::Failed);
+        return Err(Outcome::Failed(Problem::new(why)));
     }
     Err(Outcome::Skipped(why))
 }

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::problem::Problem;
+
 /// How a stage ended, if it did not pass.
 pub(super) enum Outcome {
-    Failed,
+    Failed(Problem),
     Skipped(String),
 }
 
@@ -13,7 +15,7 @@ pub(super) enum Outcome {
 #[derive(Default)]
 pub(super) struct Report {
     took: Vec<(&'static str, f64)>,
-    failed: Vec<&'static str>,
+    failed: Vec<(&'static str, Problem)>,
     skipped: Vec<String>,
 }
 
@@ -26,8 +28,8 @@ impl Report {
     ) {
         let verdict = match outcome {
             Ok(()) => "ok",
-            Err(Outcome::Failed) => {
-                self.failed.push(name);
+            Err(Outcome::Failed(problem)) => {
+                self.failed.push((name, problem));
                 "FAILED"
             }
             Err(Outcome::Skipped(why)) => {
@@ -42,6 +44,9 @@ impl Report {
 
     /// The last lines are what people read.
     pub(super) fn end(self) -> ExitCode {
+        for (name, problem) in &self.failed {
+            eprintln!("\n== {name} FAILED\n{problem}\n");
+        }
         let took: Vec<_> =
             self.took.iter().map(|(name, seconds)| format!("{name} {seconds:.0}")).collect();
         eprintln!("cargo lab test: seconds: {}", took.join(", "));
@@ -51,7 +56,8 @@ impl Report {
         if self.failed.is_empty() {
             return ExitCode::SUCCESS;
         }
-        eprintln!("cargo lab test: FAILED: {}", self.failed.join(", "));
+        let failed: Vec<_> = self.failed.iter().map(|(name, _)| *name).collect();
+        eprintln!("cargo lab test: FAILED: {}", failed.join(", "));
         ExitCode::FAILURE
     }
 }
