@@ -121,6 +121,7 @@ class Session(NotebookClient):
         self._verdicts.touch()
         self._read = 0
         self._words = None
+        self._is_interrupted = False
         # The last marks, by the stream on which they came.
         self._marks = {}
         self._reply_ok = True
@@ -179,8 +180,16 @@ class Session(NotebookClient):
         running = asyncio.ensure_future(self.run(cell, index))
         done, _ = await asyncio.wait([running], timeout=after)
         if not done:
-            await self.km.interrupt_kernel()
+            control = self.kc.control_channel
+            control.send(self.kc.session.msg("interrupt_request", {}))
+            # evcxr has killed the runtime when it answers, be the cell over by then or not.
+            try:
+                await control.get_msg(timeout=STARTUP_SECONDS)
+            except Empty:
+                raise KernelLost("the kernel does not answer") from None
         await running
+        if not done:
+            self._words, self._is_interrupted = None, True
         return not done
 
     def census(self):
@@ -189,10 +198,19 @@ class Session(NotebookClient):
 
     async def _listen(self):
         """Sees to it that there is a filter."""
-        if self._verdict is None:
-            # None yet; or the last cell ended the runtime; or it ran no code, and then a second
-            # filter behind the first does no harm.
+        if self._verdict is not None:
+            return
+        # None yet; or the last cell ended the runtime; or it ran no code, and then a second filter
+        # behind the first does no harm.
+        try:
             await self._tap()
+        except Failure:
+            # A cell that was interrupted while it ran no code does not find out that the runtime is
+            # gone: the next one does.
+            if not self._is_interrupted:
+                raise
+            await self._tap()
+        self._is_interrupted = False
 
     async def _tap(self):
         messages = []
