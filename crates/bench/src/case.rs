@@ -20,6 +20,8 @@ pub(crate) enum Work {
     Start { workers: Workers, n_jobs: usize },
     /// One task whose argument is that many bytes of numbers.
     Argument { n_jobs: usize, bytes: usize, shared: bool },
+    /// One task that makes that many bytes of numbers, which are its result.
+    Result { n_jobs: usize, bytes: usize },
     /// 99 short tasks, and behind the first 60 of them a long one.
     /// Who can be told what an input costs is told if `costs`.
     Skewed { workers: Workers, n_jobs: usize, short: u64, long: u64, costs: bool },
@@ -195,10 +197,16 @@ pub(crate) fn all(cpus: usize) -> Vec<Case> {
         )
         .at_most(Floor::Absolute(20e-3)),
     ];
-    for (name, bytes) in [("1kB", 1_000), ("1MB", 1_000_000), ("100MB", 100_000_000)] {
+    let sizes = [("1kB", 1_000), ("1MB", 1_000_000), ("100MB", 100_000_000)];
+    for (name, bytes) in sizes {
         let title = format!("an argument of {name} of numbers, copied, processes");
         let work = Work::Argument { n_jobs: 2, bytes, shared: false };
         cases.push(case(&format!("copied-{name}"), &title, work, who::COPY, PROCESSES));
+    }
+    for (name, bytes) in sizes {
+        let title = format!("a result of {name} of numbers, made in the task, processes");
+        let work = Work::Result { n_jobs: 2, bytes };
+        cases.push(case(&format!("result-{name}"), &title, work, who::COPY, PROCESSES));
     }
     for (name, bytes) in
         [("1kB", 1_000), ("1MB", 1_000_000), ("100MB", 100_000_000), ("1GB", 1_000_000_000)]

@@ -121,15 +121,24 @@ fn seconds_each<T, E: Display>(mut work: impl FnMut() -> std::result::Result<T, 
     Ok(begun.elapsed().as_secs_f64() / f64::from(calls))
 }
 
-/// The same for a call that takes numbers, which are made outside of the time.
+/// The same for a call that takes numbers. They are made just before each call, outside of the time, as
+/// those that are the same each time are in the processor's cache too.
 fn seconds_taking<T, E: Display>(
     bytes: usize,
     mut work: impl FnMut(Vec<f64>) -> std::result::Result<T, E>,
 ) -> Result<f64> {
-    let calls = if bytes > 10_000_000 { 1 } else { 20 };
-    let mut made = vec![vec![0.5_f64; bytes / 8]; calls];
-    let all = || made.drain(..).try_for_each(|it| work(it).map(|result| drop(black_box(result))));
-    Ok(seconds(all)? / calls as f64)
+    let (mut took, mut calls) = (0.0, 0_u32);
+    while took < SHORT.as_secs_f64() {
+        let it = numbers(bytes);
+        took += seconds(|| work(it))?;
+        calls += 1;
+    }
+    Ok(took / f64::from(calls))
+}
+
+/// So many bytes of numbers.
+fn numbers(bytes: usize) -> Vec<f64> {
+    vec![0.5; bytes / size_of::<f64>()]
 }
 
 /// The arguments of [`Work::Skewed`].

@@ -9,7 +9,7 @@ use joblab::{Backend, Parallel, Run, SharedSlice, wait_loop_nogil, wait_loop_wit
 
 use super::scripts::{self, Script};
 use super::{
-    Answer, Participant, die, locked, machine, same, seconds, seconds_each, seconds_of,
+    Answer, Participant, die, locked, machine, numbers, same, seconds, seconds_each, seconds_of,
     seconds_taking, skewed, touch,
 };
 use crate::case::{Work, Workers};
@@ -104,6 +104,10 @@ impl Participant for Joblab {
                 self.numbers = Some(numbers.clone());
                 let task = |it: SharedSlice<f64>| touch(&it);
                 seconds_each(|| pool.map(task, [numbers.clone()]))?
+            }
+            Work::Result { n_jobs, bytes } => {
+                let pool = self.pool(Workers::Processes, n_jobs, true)?;
+                seconds_each(|| pool.map(numbers, [bytes]))?
             }
             Work::Skewed { workers, n_jobs, short, long, costs } => {
                 let pool = self.pool(workers, n_jobs, true)?;

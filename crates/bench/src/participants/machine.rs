@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Answer, Participant, seconds, seconds_each};
+use super::{Answer, Participant, numbers, seconds, seconds_each};
 use crate::case::Work;
 use crate::who;
 
@@ -78,8 +78,8 @@ impl Participant for Machine {
                 answer.trim().parse().map_err(|_| anyhow!("the loop in C gave no number"))?
             }
             (What::PingPong(process), _) => process.round_trip()?,
-            (What::Copy, Work::Argument { bytes, .. }) => {
-                let numbers = vec![0.5_f64; bytes / 8];
+            (What::Copy, Work::Argument { bytes, .. } | Work::Result { bytes, .. }) => {
+                let numbers = numbers(*bytes);
                 seconds_each(|| anyhow::Ok(numbers.clone()))?
             }
             (What::ProcessStart, _) => seconds(|| Command::new("true").status())?,

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Answer, Participant, die, locked, machine, same, seconds, seconds_each, seconds_taking, skewed,
-    touch,
+    Answer, Participant, die, locked, machine, numbers, same, seconds, seconds_each,
+    seconds_taking, skewed, touch,
 };
 use crate::case::Work;
 use crate::who;
@@ -86,6 +86,10 @@ impl Participant for Procspawn {
             Work::Argument { n_jobs, bytes, shared: false } => {
                 let pool = self.pool(n_jobs)?;
                 seconds_taking(bytes, |it| map(pool, |it: Vec<f64>| touch(&it), [it]))?
+            }
+            Work::Result { n_jobs, bytes } => {
+                let pool = self.pool(n_jobs)?;
+                seconds_each(|| map(pool, numbers, [bytes]))?
             }
             Work::Skewed { n_jobs, short, long, .. } => {
                 let pool = self.pool(n_jobs)?;

@@ -279,6 +279,10 @@ class Cases:
             pool.shared_call()
         return seconds_each(pool.shared_call)
 
+    def result(self, n_jobs, bytes):
+        pool = self.pool(n_jobs)
+        return seconds_each(lambda: pool.map(what.numbers, [bytes]))
+
     def skewed(self, workers, n_jobs, short, long, costs):
         pool = self.pool(n_jobs)
         inputs = [short] * 99
@@ -313,7 +317,7 @@ class Cases:
 
 @functools.cache
 def array(bytes):
-    return numpy.full(bytes // 8, 0.5)
+    return what.numbers(bytes)
 
 
 def version(peer):

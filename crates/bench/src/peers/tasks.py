@@ -28,6 +28,10 @@ def same(n):
     return n
 
 
+def numbers(bytes):
+    return numpy.full(bytes // 8, 0.5)
+
+
 def touch(numbers):
     return len(numbers), float(numbers[0]), float(numbers[-1])
 

@@ -4,6 +4,7 @@
 pub(super) mod exit;
 pub(super) mod framing;
 pub(super) mod images;
+pub(super) mod long_replies;
 pub(super) mod output;
 pub(super) mod packing;
 pub(super) mod pool_thread;

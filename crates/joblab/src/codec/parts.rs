@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::ops::Deref;
 
 use super::fields::{reserve_length, write_length};
+use crate::os;
 use crate::shared::{SLOT, Taken};
 
 /// The size of a part: large against what it costs to send one, and small enough for the allocator to
@@ -60,6 +61,15 @@ impl<'a> Sink<'a> {
     /// Writes bytes. The error says why that cannot be done.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.write_all(bytes).map_err(|error| error.to_string())
+    }
+
+    /// Takes memory for so many bytes more, where they are kept.
+    pub(super) fn expect(&mut self, bytes: usize) {
+        if self.most == usize::MAX {
+            // Where there is not so much, writing them says so.
+            let _ = self.bytes.try_reserve(bytes);
+            os::prefer_large_pages(self.bytes.spare_capacity_mut());
+        }
     }
 
     /// Leaves room for a length; the place of it.

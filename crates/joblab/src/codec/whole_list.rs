@@ -10,9 +10,6 @@ use super::parts::Sink;
 use super::source::Source;
 use crate::os;
 
-/// From so many bytes on a list's memory is new: allocators keep smaller pieces that were given back.
-const NEW: usize = 1 << 25;
-
 /// Does something for each type of list: `$list` stands for it.
 macro_rules! for_each_list {
     ($list:ident => $work:expr) => {
@@ -37,6 +34,7 @@ pub(super) fn is_list(id: TypeId) -> bool {
 /// Writes a value that is a list of numbers.
 pub(super) fn write(value: &dyn Any, sink: &mut Sink<'_>) -> Result<(), String> {
     for_each_list!(List => value.downcast_ref::<List>().map(|list| {
+        sink.expect(size_of_val(list.as_slice()));
         sink.put(&(list.len() as u64).to_le_bytes())?;
         sink.put(bytemuck::cast_slice(list))
     }));
@@ -64,9 +62,7 @@ fn read_list<N: Pod>(source: &mut Source<'_>) -> Result<Vec<N>, Error> {
     let mut list: Vec<N> = Vec::new();
     // Memory is taken as it is written to: where a length is a lie, there is none of it in vain.
     list.try_reserve_exact(length).map_err(|error| Error::new(error.to_string()))?;
-    if length >= NEW / size_of::<N>() {
-        os::prefer_large_pages(list.spare_capacity_mut());
-    }
+    os::prefer_large_pages(list.spare_capacity_mut());
     while list.len() < length {
         let room = length - list.len();
         let pieces = source.pieces(room * size_of::<N>(), size_of::<N>())?;

@@ -139,11 +139,18 @@ pub(crate) fn raise_descriptor_limit() {}
 pub(crate) fn widen(_: &UnixStream) {}
 
 /// Lets the system give memory that nobody has touched yet in pages of two megabytes, if it has such: to
-/// take a hundred megabytes page by page takes longer than to write them. What is in memory stays.
+/// take a hundred megabytes page by page takes longer than to write them. What is in memory stays, and so does
+/// what is small.
 pub(crate) fn prefer_large_pages<T>(memory: &mut [MaybeUninit<T>]) {
     let Range { start, end } = memory.as_mut_ptr_range();
-    advise_large_pages(start.cast(), end as usize - start as usize);
+    let bytes = end as usize - start as usize;
+    if bytes >= NEW {
+        advise_large_pages(start.cast(), bytes);
+    }
 }
+
+/// From so many bytes on memory is new: allocators keep smaller pieces that were given back.
+const NEW: usize = 1 << 25;
 
 fn advise_large_pages(start: *mut c_void, bytes: usize) {
     // It is told of by its first page.

@@ -1,5 +1,6 @@
-//! A lane: shared memory in which the parts of large arguments go to worker processes. Through a socket the
-//! system would copy each twice, into memory that it takes for it and out of that.
+//! A lane: shared memory in which the parts of large arguments go to worker processes, and those of large
+//! results come back. Through a socket the system would copy each twice, into memory that it takes for it and
+//! out of that.
 //!
 //! A lane has some slots, and a word for each. A slot is free, or somebody is filling it, or it is full: then the
 //! word is a number that no other filling has. Who has read a slot sets it free; so does who filled it, where

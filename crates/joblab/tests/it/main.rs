@@ -23,6 +23,8 @@ mod journal;
 #[cfg(target_os = "linux")]
 mod libraries;
 #[cfg(target_os = "linux")]
+mod long_results;
+#[cfg(target_os = "linux")]
 mod names;
 mod nesting;
 mod options;

@@ -58,10 +58,19 @@ pub(crate) fn measured(work: impl FnOnce()) -> Truth {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
         text.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
-    let (wall, cpu, before) = (Instant::now(), ThreadTime::now(), ready());
+    // Read while the thread did not wait for a CPU: that would be in some of the numbers, and not in others.
+    let at_once = |read: &dyn Fn() -> [u64; 2]| loop {
+        let (before, read, behind) = (ready(), read(), ready());
+        if behind - before < 100_000 {
+            break [read[0], read[1], before];
+        }
+    };
+    let (wall, cpu) = (Instant::now(), ThreadTime::now());
+    let clocks = || [wall.elapsed().as_nanos() as u64, cpu.elapsed().as_nanos() as u64];
+    let before = at_once(&clocks);
     work();
-    let (ready, cpu) = (ready() - before, cpu.elapsed());
-    [wall.elapsed().as_nanos() as u64, cpu.as_nanos() as u64, ready]
+    let behind = at_once(&clocks);
+    std::array::from_fn(|clock| behind[clock] - before[clock])
 }
 
 /// Fails where a record is off by more than a tenth of the time that the task has measured itself, but for

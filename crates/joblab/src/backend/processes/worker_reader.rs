@@ -45,11 +45,18 @@ impl WorkerHandle {
                     Some(files) => self.files.extend(files),
                     None => break Some(Broken::Foreign("it announces files that did not come")),
                 },
-                Ok(Some((Kind::Reply, message))) => {
+                Ok(Some((Kind::Reply, last))) => {
+                    let message = self.long_replies.end(last);
+                    if let Some(lane) = self.long_replies.new_lane(&message) {
+                        self.send_file(Arc::clone(lane.segment()), Kind::ReplyLane);
+                    }
                     messages.push((message, std::mem::take(&mut self.files)));
                 }
+                Ok(Some((kind, body))) if self.long_replies.take(kind, &body) => {}
                 Ok(Some(_)) => {
-                    break Some(Broken::Foreign("it is of a kind that only its parent sends"));
+                    break Some(Broken::Foreign(
+                        "it is of a kind, or in a place, that no worker sends",
+                    ));
                 }
                 Err(broken) => break Some(broken),
             }

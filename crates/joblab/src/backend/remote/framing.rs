@@ -7,6 +7,8 @@
 
 use std::io::{BufReader, ErrorKind, Read};
 
+use crate::os;
+
 /// `joblab` has six letters and a header field four bytes.
 const MAGIC: u32 = u32::from_le_bytes(*b"jobl");
 pub(crate) const HEADER: usize = 16;
@@ -32,7 +34,8 @@ pub(crate) enum Kind {
     State = 5,
     /// To the worker: the shared memory of the oldest reply that had any is taken over.
     Taken = 6,
-    /// To the worker: a part of the last batch's argument; after the last part an empty one.
+    /// To the worker: a part of the last batch's argument; after the last part an empty one. From the worker: a
+    /// part of the next reply, whose last one is in the reply itself.
     Part = 7,
     /// Either way: files of the next message's shared memory come with this, in as many frames as needed.
     Files = 8,
@@ -42,8 +45,12 @@ pub(crate) enum Kind {
     Finish = 10,
     /// To the worker: the one file that came with the frame before is the lane of its pool.
     Lane = 15,
-    /// To the worker: a part as in `Part`, by its place in the lane.
+    /// Either way: a part as in `Part`, by its place in the lane.
     Slot = 16,
+    /// To the worker: the one file that came with the frame before is the lane of its long replies.
+    ReplyLane = 17,
+    /// From the worker: so long is the next reply, which comes in parts.
+    Long = 18,
 
     // Between the bridge to Dask and us, beside Hello (the cluster is there, and how large it is),
     // Image, State and Reply:
@@ -58,12 +65,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 16] = {
+    pub(super) const ALL: [Kind; 18] = {
         use Kind::{Batch, Cancel, Files, Finish, Forget, Hello, Image};
-        use Kind::{Job, Journal, Lane, Part, Refused, Reply, Slot, State, Taken};
+        use Kind::{Job, Journal, Lane, Long, Part, Refused, Reply, ReplyLane, Slot, State, Taken};
         [
             Hello, Image, Batch, Reply, State, Taken, Part, Files, Journal, Finish, Job, Cancel,
-            Forget, Refused, Lane, Slot,
+            Forget, Refused, Lane, Slot, ReplyLane, Long,
         ]
     };
 
@@ -175,6 +182,11 @@ fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, length: usize) -> Result<b
     let missing = length - buffer.len();
     if missing == 0 {
         return Ok(true);
+    }
+    // Where some have come, the system may be asked for the rest: it takes memory as it is written to.
+    let is_short = buffer.len() >= RESERVE && buffer.capacity() < length;
+    if is_short && buffer.try_reserve_exact(missing).is_ok() {
+        os::prefer_large_pages(buffer.spare_capacity_mut());
     }
     buffer
         .try_reserve(missing.min(RESERVE))

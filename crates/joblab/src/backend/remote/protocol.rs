@@ -156,7 +156,12 @@ pub(crate) fn files(count: usize) -> Vec<u8> {
     framing::around(Kind::Files, &[count as u64], &[])
 }
 
-/// The body of [`Kind::Files`].
+/// A frame of [`Kind::Long`], for a reply of so many bytes.
+pub(crate) fn long(bytes: usize) -> Vec<u8> {
+    framing::around(Kind::Long, &[bytes as u64], &[])
+}
+
+/// The body of [`Kind::Files`] or [`Kind::Long`].
 pub(crate) fn read_count(body: &[u8]) -> Option<usize> {
     usize::try_from(Fields(body).u64()?).ok()
 }
@@ -248,7 +253,8 @@ mod tests {
     fn python_has_the_same_numbers() {
         let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_uppercase();
         // No lane leads past this machine.
-        let is_known = |kind: &&Kind| !matches!(kind, Kind::Lane | Kind::Slot);
+        let is_known =
+            |kind: &&Kind| !matches!(kind, Kind::Lane | Kind::Slot | Kind::ReplyLane | Kind::Long);
         let kinds = Kind::ALL.iter().filter(is_known);
         let mut kinds: Vec<_> = kinds.map(|kind| (name(kind), u64::from(*kind as u32))).collect();
         kinds.sort_by_key(|(_, number)| *number);

@@ -15,6 +15,7 @@ use std::{mem, thread};
 
 use super::framing::{self, Broken, Decoder, Kind};
 use super::images::{Image, ImageAddress};
+use super::long_replies::Outgoing;
 use super::protocol::{self, Head, ImageName, ReplyWriter};
 use super::socket::{self, Socket};
 use crate::batch::{self, InWorker, Incoming, Journal};
@@ -156,6 +157,7 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
     // The shared memory of replies, until the parent has taken it over.
     let mut kept = VecDeque::new();
     let mut lane = None;
+    let mut outgoing = Outgoing::default();
     // Those of the next message's shared memory.
     let mut files = Vec::new();
     loop {
@@ -173,6 +175,10 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
                 let file = files.pop().flatten();
                 lane = file.and_then(|file| Lane::open(file).ok()).map(Arc::new);
             }
+            Ok(Some((Kind::ReplyLane, _))) => {
+                let file = files.pop().flatten();
+                outgoing.set_lane(file.and_then(|file| Lane::open(file).ok()));
+            }
             Ok(Some((Kind::Batch, body))) => {
                 is_busy.store(true, Ordering::SeqCst);
                 let reply = shared::with_files(mem::take(&mut files), || {
@@ -187,7 +193,7 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
                     kept.push_back(mem::take(&mut worker.attachments));
                 }
                 is_busy.store(false, Ordering::SeqCst);
-                socket::send_all(&socket, &reply, &[])?;
+                outgoing.send(&socket, &reply)?;
             }
             Ok(Some((Kind::State, body))) => {
                 let files = mem::take(&mut files);
