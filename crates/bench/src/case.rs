@@ -22,9 +22,9 @@ pub(crate) enum Work {
     Argument { n_jobs: usize, bytes: usize, shared: bool },
     /// One task that makes that many bytes of numbers, which are its result.
     Result { n_jobs: usize, bytes: usize },
-    /// 99 short tasks, and behind the first 60 of them a long one.
+    /// 99 short tasks, and behind the first so many of them a long one.
     /// Who can be told what an input costs is told if `costs`.
-    Skewed { workers: Workers, n_jobs: usize, short: u64, long: u64, costs: bool },
+    Skewed { workers: Workers, n_jobs: usize, short: u64, long: u64, place: usize, costs: bool },
     /// A task that ends its worker process, until its caller has the error.
     Death { n_jobs: usize },
     /// What the processes of a warm pool take while they wait.
@@ -41,6 +41,18 @@ pub(crate) enum Work {
     ShownRun,
     /// The case is over: pools may end.
     Close,
+}
+
+impl Work {
+    /// What is asked for in this round: some are done in time only where the long task's place suits them, so
+    /// that it stands at another one each time, all over the list.
+    pub(crate) fn in_round(&self, round: usize) -> Self {
+        let mut work = self.clone();
+        if let Work::Skewed { place, .. } = &mut work {
+            *place = (*place + 37 * round) % 100;
+        }
+        work
+    }
 }
 
 /// Who runs the tasks.
@@ -107,7 +119,14 @@ pub(crate) fn all(cpus: usize) -> Vec<Case> {
     let tutorial = |workers, n_jobs| Work::Tutorial { workers, n_jobs, tasks: 12, n: 1250 };
     let short = |workers, n_jobs| Work::Tutorial { workers, n_jobs, tasks: 24, n: 500 };
     let empty = |workers, tasks, batched| Work::Empty { workers, n_jobs: 2, tasks, batched };
-    let skewed = |workers, costs| Work::Skewed { workers, n_jobs: 2, short: 200, long: 800, costs };
+    let skewed = |workers, costs| Work::Skewed {
+        workers,
+        n_jobs: 2,
+        short: 200,
+        long: 800,
+        place: 60,
+        costs,
+    };
     let mut cases = vec![
         case("loop", "the loop, once, n = 1250", Work::Loop { n: 1250 }, who::C, &[])
             .at_most(Floor::Times(1.02)),
@@ -224,10 +243,11 @@ pub(crate) fn all(cpus: usize) -> Vec<Case> {
     for (name, workers, peers) in
         [("threads", Threads, THREADS), ("processes", Processes, PROCESSES)]
     {
-        let title = format!("99 short tasks and a long one, 2 {name}");
+        let title = format!("99 short tasks and a long one somewhere, 2 {name}");
         let work = skewed(workers, false);
         cases.push(case(&format!("skewed-{name}"), &title, work, who::IDEAL, peers));
-        let title = format!("99 short tasks and a long one, 2 {name}, joblab told the costs");
+        let title =
+            format!("99 short tasks and a long one somewhere, 2 {name}, joblab told the costs");
         cases.push(
             case(&format!("costs-{name}"), &title, skewed(workers, true), who::IDEAL, peers)
                 .at_most(Floor::Times(1.05)),

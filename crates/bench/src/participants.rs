@@ -142,9 +142,9 @@ fn numbers(bytes: usize) -> Vec<f64> {
 }
 
 /// The arguments of [`Work::Skewed`].
-fn skewed(short: u64, long: u64) -> Vec<u64> {
+fn skewed(short: u64, long: u64, place: usize) -> Vec<u64> {
     let mut inputs = vec![short; 99];
-    inputs.insert(60, long);
+    inputs.insert(place, long);
     inputs
 }
 

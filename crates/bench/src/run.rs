@@ -44,7 +44,8 @@ fn repeat(case: &Case, participants: &mut Participants) -> Vec<Measured> {
     let (mut rounds, mut least, mut is_warm) = (0, 2, false);
     while rounds < least || (rounds < MOST && begun.elapsed() < ENOUGH) {
         let round = Instant::now();
-        all.retain(|name| match participants.run(name, &case.work) {
+        let work = case.work.in_round(rounds);
+        all.retain(|name| match participants.run(name, &work) {
             Ok(answer) => {
                 let answer = answer.unwrap_or_default();
                 for (who, number) in &answer {

@@ -109,9 +109,9 @@ impl Participant for Joblab {
                 let pool = self.pool(Workers::Processes, n_jobs, true)?;
                 seconds_each(|| pool.map(numbers, [bytes]))?
             }
-            Work::Skewed { workers, n_jobs, short, long, costs } => {
+            Work::Skewed { workers, n_jobs, short, long, place, costs } => {
                 let pool = self.pool(workers, n_jobs, true)?;
-                let inputs = skewed(short, long);
+                let inputs = skewed(short, long, place);
                 let run = match costs {
                     true => pool.map_longest_first(wait_loop_nogil, inputs, |n| *n as f64),
                     false => pool.map(wait_loop_nogil, inputs),

@@ -91,9 +91,9 @@ impl Participant for Procspawn {
                 let pool = self.pool(n_jobs)?;
                 seconds_each(|| map(pool, numbers, [bytes]))?
             }
-            Work::Skewed { n_jobs, short, long, .. } => {
+            Work::Skewed { n_jobs, short, long, place, .. } => {
                 let pool = self.pool(n_jobs)?;
-                seconds(|| map(pool, wait_loop_nogil, skewed(short, long)))?
+                seconds(|| map(pool, wait_loop_nogil, skewed(short, long, place)))?
             }
             Work::Death { n_jobs } => {
                 let pool = make(n_jobs)?;

@@ -55,8 +55,8 @@ impl Participant for Rayon {
                 seconds_of(|| map_single(pool, same, all)) / tasks as f64
             }
             Work::Start { .. } => seconds(|| make(n_jobs).map(|pool| call(&pool)))?,
-            Work::Skewed { short, long, .. } => {
-                seconds_of(|| map_single(pool, wait_loop_nogil, skewed(short, long)))
+            Work::Skewed { short, long, place, .. } => {
+                seconds_of(|| map_single(pool, wait_loop_nogil, skewed(short, long, place)))
             }
             _ => return Ok(None),
         };

@@ -283,10 +283,10 @@ class Cases:
         pool = self.pool(n_jobs)
         return seconds_each(lambda: pool.map(what.numbers, [bytes]))
 
-    def skewed(self, workers, n_jobs, short, long, costs):
+    def skewed(self, workers, n_jobs, short, long, place, costs):
         pool = self.pool(n_jobs)
         inputs = [short] * 99
-        inputs.insert(60, long)
+        inputs.insert(place, long)
         return seconds(lambda: pool.map(what.loop, inputs))
 
     def death(self, n_jobs):
