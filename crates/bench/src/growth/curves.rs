@@ -111,6 +111,10 @@ pub(crate) fn all() -> Vec<Curve> {
                     "So are those of a large result, and it is there four times: in the worker and here, each time as \
                      numbers and as the message.",
                 ),
+                (
+                    "argument, shared",
+                    "A worker maps the numbers anew for each call, and the system makes tables for the pages that the                      task touches: those of the first and of the last number are the same in a short list, and lie                      further apart in a longer one.",
+                ),
             ],
         },
         Curve {
