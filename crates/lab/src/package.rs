@@ -202,6 +202,7 @@ impl Package {
         cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2").env("CARGO_PROFILE_DEV_LTO", "off");
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         cargo.env("CARGO_TARGET_DIR", &self.target_folder).stdin(Stdio::null());
+        cargo.env("RUST_TEST_THREADS", program::test_threads());
         if let Some(python) = &self.python {
             cargo.env("JOBLAB_PYTHON", python);
         }

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
+use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::problem::{Problem, Result};
 
@@ -65,6 +67,11 @@ fn is_executable(path: &Path) -> bool {
 /// The cargo that runs us.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// How many of joblab's own tests run at the same time: they wait for processes half of the time.
+pub(crate) fn test_threads() -> String {
+    (2 * thread::available_parallelism().map_or(1, NonZero::get)).to_string()
 }
 
 /// Runs a program and returns what it printed, or `None` if it failed.

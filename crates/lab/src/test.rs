@@ -213,6 +213,7 @@ fn cargo(
         // Apart from what is built without it.
         let folder = workspace.root().join("target").join(PORTABLE);
         cargo.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", folder);
+        cargo.env("RUST_TEST_THREADS", program::test_threads());
     }
     if name == "docs" {
         cargo.env("RUSTDOCFLAGS", "-D warnings");

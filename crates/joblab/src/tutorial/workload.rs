@@ -10,7 +10,8 @@ use crate::os::{process_name, thread_name};
 ///
 /// Four nested loops; the innermost adds 4 to its counter, takes the square root and squares it
 /// again, which gives back `n`, up to rounding, for `n` above 3, and 0.0 for a smaller one. The
-/// cost grows as `n`^3; `n` = 1250 takes about a second.
+/// cost grows as `n`^3; `n` = 1250 takes about a second. A program that is built without optimisation, as by
+/// `cargo run` without `--release`, does each turn of the innermost loop, so that its cost grows as `n`^4.
 ///
 /// ```
 /// assert_eq!(joblab::wait_loop_nogil(50), 50.00000000000001);
