@@ -13,7 +13,7 @@ use super::launch::Launch;
 use super::outbox::Outbox;
 use crate::backend::remote::exit;
 use crate::backend::remote::framing::{self, Decoder, Kind};
-use crate::backend::remote::long_replies::Incoming;
+use crate::backend::remote::long_replies::LongReplyReceiver;
 use crate::backend::remote::output::Lines;
 use crate::backend::remote::packing::{PackedBatch, Packer, Piece, Pieces};
 use crate::backend::remote::printer::Printer;
@@ -65,7 +65,7 @@ pub(super) struct WorkerHandle {
     is_lane_sent: bool,
     /// Places in the lane that it was told of, and has perhaps not read.
     slots: Vec<Filled>,
-    pub(super) long_replies: Incoming,
+    pub(super) long_replies: LongReplyReceiver,
     /// How many batches it has answered.
     pub(super) answered: u64,
     images_sent: usize,
@@ -126,7 +126,7 @@ impl WorkerHandle {
                 is_journal_sent: false,
                 is_lane_sent: false,
                 slots: Vec::new(),
-                long_replies: Incoming::default(),
+                long_replies: LongReplyReceiver::default(),
                 answered: 0,
                 images_sent: 0,
                 edition,

@@ -12,13 +12,13 @@ use crate::shared::{Filled, Lane, SLOT};
 
 /// As a worker sends them.
 #[derive(Default)]
-pub(super) struct Outgoing {
+pub(super) struct LongReplySender {
     lane: Option<Arc<Lane>>,
     /// Places in the lane that the parent was told of, and has perhaps not read.
     slots: Vec<Filled>,
 }
 
-impl Outgoing {
+impl LongReplySender {
     /// What is long goes through this lane from now on.
     pub(super) fn set_lane(&mut self, lane: Option<Lane>) {
         self.lane = lane.map(Arc::new);
@@ -51,13 +51,13 @@ impl Outgoing {
 
 /// As a parent takes them in from one worker.
 #[derive(Default)]
-pub(crate) struct Incoming {
+pub(crate) struct LongReplyReceiver {
     lane: Option<Arc<Lane>>,
     /// What has come of the next reply.
     begun: Vec<u8>,
 }
 
-impl Incoming {
+impl LongReplyReceiver {
     /// Takes a message that is none by itself; false where it is none of a reply's.
     pub(crate) fn take(&mut self, kind: Kind, body: &[u8]) -> bool {
         let lane = self.lane.as_ref();
@@ -112,7 +112,8 @@ mod tests {
     /// What the parent reads of replies of these lengths, and how many slots lie between.
     fn read(lengths: &[usize], has_lane: bool) -> (Vec<Vec<u8>>, usize) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let (mut outgoing, mut incoming) = (Outgoing::default(), Incoming::default());
+        let (mut outgoing, mut incoming) =
+            (LongReplySender::default(), LongReplyReceiver::default());
         if has_lane {
             let lane = incoming.new_lane(&[0; 3 * SLOT]).unwrap();
             let file = lane.segment().file().try_clone_to_owned().unwrap();
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_is_none_of_a_replys_is_refused() {
-        let mut incoming = Incoming::default();
+        let mut incoming = LongReplyReceiver::default();
         let place = protocol::slot(crate::shared::Place { slot: 0, filling: 2, length: 1 });
         assert!(!incoming.take(Kind::Slot, &place[HEADER..]), "there is no lane");
         assert!(incoming.new_lane(&[0; SLOT]).is_none(), "that was short");

@@ -15,7 +15,7 @@ use std::{mem, thread};
 
 use super::framing::{self, Broken, Decoder, Kind};
 use super::images::{Image, ImageAddress};
-use super::long_replies::Outgoing;
+use super::long_replies::LongReplySender;
 use super::protocol::{self, Head, ImageName, ReplyWriter};
 use super::socket::{self, Socket};
 use crate::batch::{self, InWorker, Incoming, Journal};
@@ -157,7 +157,7 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
     // The shared memory of replies, until the parent has taken it over.
     let mut kept = VecDeque::new();
     let mut lane = None;
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = LongReplySender::default();
     // Those of the next message's shared memory.
     let mut files = Vec::new();
     loop {
