@@ -40,7 +40,7 @@ const REASONS: &[(&str, &str)] = &[
     (
         "skewed-threads",
         "tasks start in their order, and nobody has said which one is long; rayon splits the list in two, so that the \
-         long one comes early by luck of its place",
+         long one comes early at some places, and late at others",
     ),
     (
         "start-threads",

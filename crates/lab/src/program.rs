@@ -8,7 +8,9 @@ use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use crate::problem::{Problem, Result};
 
@@ -97,19 +99,30 @@ pub(crate) fn watch(name: &str, command: &mut Command) -> Result<()> {
     let child = command.spawn();
     // The command keeps its ends of the pipe otherwise, and the lines would have no end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut telling = Telling::default();
-    for line in BufReader::new(lines).split(b'\n') {
-        let line = String::from_utf8_lossy(&line.map_err(problem)?).into_owned();
-        eprintln!("{name}: {line}");
-        telling.note(line);
-    }
-    match child.and_then(|mut child| child.wait()).map_err(problem)? {
-        status if status.success() => Ok(()),
-        status => Err(Problem::new(format!("{name}: {status}; it said\n{}", telling.text()))),
+    let (sender, telling) = mpsc::channel();
+    let shown = name.to_owned();
+    thread::spawn(move || {
+        let mut telling = Telling::default();
+        for line in BufReader::new(lines).split(b'\n').map_while(io::Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            eprintln!("{shown}: {line}");
+            telling.note(line);
+        }
+        let _ = sender.send(telling);
+    });
+    let status = child.and_then(|mut child| child.wait()).map_err(problem)?;
+    // A process that it has left behind may hold the pipe.
+    let telling = telling.recv_timeout(LEFT).unwrap_or_default();
+    match status.success() {
+        true => Ok(()),
+        false => Err(Problem::new(format!("{name}: {status}; it said\n{}", telling.text()))),
     }
 }
 
-/// The lines that tell why a command failed: what Rust's tests say of failures, else the last ones.
+/// How long lines may come after the end of a command.
+const LEFT: Duration = Duration::from_secs(5);
+
+/// The lines that tell why a command failed: what Rust's tests say of failures, and the last ones.
 #[derive(Default)]
 struct Telling {
     failures: Vec<String>,
@@ -122,11 +135,15 @@ impl Telling {
     const LAST: usize = 40;
 
     fn note(&mut self, line: String) {
-        self.is_within |= line == "failures:";
+        // A test's own output has the end of another one's at times; that of all tests is cargo's next word.
+        let is_cargos = ["Running ", "Doc-tests ", "error: "]
+            .iter()
+            .any(|it| line.trim_start().starts_with(it));
+        self.is_within = !is_cargos && (self.is_within || line == "failures:");
         if self.is_within && self.failures.len() < Self::FAILURES {
-            self.failures.push(line.clone());
+            self.failures.push(line);
+            return;
         }
-        self.is_within &= !line.starts_with("test result:");
         if self.last.len() == Self::LAST {
             self.last.pop_front();
         }
@@ -134,8 +151,7 @@ impl Telling {
     }
 
     fn text(self) -> String {
-        let lines = if self.failures.is_empty() { self.last.into() } else { self.failures };
-        lines.join("\n")
+        self.failures.into_iter().chain(self.last).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -201,6 +217,7 @@ fn free_megabytes(folder: &Path) -> Option<u64> {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::fs;
+    use std::time::Instant;
 
     use super::*;
 
@@ -290,10 +307,19 @@ pub(crate) mod tests {
         let last = last.unwrap_err().to_string();
         assert!(last.contains("exit status: 3") && last.ends_with("\n49\n50\nwhy"), "{last}");
         assert!(!last.contains("\n11\n") && last.contains("\n12\n"), "{last}");
-        // What Rust's tests say comes first.
-        let tests = "echo; echo failures:; echo why; echo test result: FAILED; seq 50; exit 1";
+        // What Rust's tests say comes first, though more tests follow.
+        let tests = "echo; echo failures:; echo test result: of another one; echo why; \
+                     echo '   Running others'; seq 50; exit 1";
         let tests = told(tests).unwrap_err().to_string();
-        assert!(tests.ends_with("said\nfailures:\nwhy\ntest result: FAILED"), "{tests}");
+        assert!(
+            tests.contains("said\nfailures:\ntest result: of another one\nwhy\n11\n"),
+            "{tests}"
+        );
+        assert!(tests.ends_with("\n50"), "{tests}");
+        // It may leave somebody behind who holds what it printed to.
+        let begun = Instant::now();
+        assert_eq!(told("sleep 20 & echo $! >&2"), Ok(()));
+        assert!(begun.elapsed() < 5 * LEFT);
         assert!(watch("it", &mut Command::new("/nowhere")).is_err());
     }
 }

@@ -192,7 +192,10 @@ fn told(checked: Result<Vec<String>>) -> Ended {
             remarks.iter().for_each(|remark| eprintln!("{remark}"));
             Ok(())
         }
-        Err(problem) => Err(Outcome::Failed(problem)),
+        Err(problem) => {
+            eprintln!("{problem}");
+            Err(Outcome::Failed(problem))
+        }
     }
 }
 
@@ -246,8 +249,11 @@ fn read(workspace: &Workspace) -> Ended {
     let browser = browser::find();
     let commands = site::commands(workspace, browser.as_deref()).map_err(Outcome::Failed)?;
     // One that fails does not hide what the others find.
-    let done = commands.map(|command| status(SITE, Ok(command)));
-    done.into_iter().collect::<Ended>()?;
+    let done = commands.map(|mut command| program::watch(SITE, &mut command));
+    let found: Vec<_> = done.into_iter().filter_map(Result::err).map(|it| it.to_string()).collect();
+    if !found.is_empty() {
+        return Err(Outcome::Failed(Problem::new(found.join("\n\n"))));
+    }
     browser.map_or_else(|| skipped(NO_BROWSER.to_owned()), |_| Ok(()))
 }
 

@@ -113,7 +113,9 @@ pub(crate) fn all() -> Vec<Curve> {
                 ),
                 (
                     "argument, shared",
-                    "A worker maps the numbers anew for each call, and the system makes tables for the pages that the                      task touches: those of the first and of the last number are the same in a short list, and lie                      further apart in a longer one.",
+                    "A worker maps the numbers anew for each call, and the system makes tables for the pages that the \
+                     task touches: those of the first and of the last number are the same in a short list, and lie \
+                     further apart in a longer one.",
                 ),
             ],
         },

@@ -12,6 +12,9 @@ use crate::shared::{SLOT, Taken};
 /// give the same memory again. Memory that is touched for the first time costs more than all else.
 pub(crate) const PART: usize = SLOT;
 
+/// More than the length of a list, the times of its task and the end of a message take.
+const AROUND: usize = 1 << 12;
+
 /// Takes a part to the worker.
 pub(crate) type SendPart<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
@@ -63,12 +66,13 @@ impl<'a> Sink<'a> {
         self.write_all(bytes).map_err(|error| error.to_string())
     }
 
-    /// Takes memory for so many bytes more, where they are kept.
+    /// Takes memory for a list of so many bytes, where it is kept, and for what is written around it.
     pub(super) fn expect(&mut self, bytes: usize) {
-        if self.most == usize::MAX {
-            // Where there is not so much, writing them says so.
-            let _ = self.bytes.try_reserve(bytes);
-            os::prefer_large_pages(self.bytes.spare_capacity_mut());
+        let before = self.bytes.capacity();
+        // Where there is not so much, writing them says so.
+        if self.most == usize::MAX && self.bytes.try_reserve(bytes.saturating_add(AROUND)).is_ok() {
+            let has_grown = self.bytes.capacity() > before;
+            has_grown.then(|| os::prefer_large_pages(self.bytes));
         }
     }
 

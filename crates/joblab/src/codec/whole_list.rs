@@ -62,7 +62,7 @@ fn read_list<N: Pod>(source: &mut Source<'_>) -> Result<Vec<N>, Error> {
     let mut list: Vec<N> = Vec::new();
     // Memory is taken as it is written to: where a length is a lie, there is none of it in vain.
     list.try_reserve_exact(length).map_err(|error| Error::new(error.to_string()))?;
-    os::prefer_large_pages(list.spare_capacity_mut());
+    os::prefer_large_pages(&mut list);
     while list.len() < length {
         let room = length - list.len();
         let pieces = source.pieces(room * size_of::<N>(), size_of::<N>())?;

@@ -10,7 +10,6 @@ pub(super) mod stamp;
 pub(super) mod startup;
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::mem::MaybeUninit;
 use std::ops::{ControlFlow, Range};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -138,29 +137,26 @@ pub(crate) fn spawning() -> Turn {
 pub(crate) fn raise_descriptor_limit() {}
 pub(crate) fn widen(_: &UnixStream) {}
 
-/// Lets the system give memory that nobody has touched yet in pages of two megabytes, if it has such: to
-/// take a hundred megabytes page by page takes longer than to write them. What is in memory stays, and so does
-/// what is small.
-pub(crate) fn prefer_large_pages<T>(memory: &mut [MaybeUninit<T>]) {
-    let Range { start, end } = memory.as_mut_ptr_range();
-    let bytes = end as usize - start as usize;
+/// Lets the system give a list's memory in pages of two megabytes, as far as nobody has touched it yet and it has
+/// such: to take a hundred megabytes page by page takes longer than to write them. What is small stays as it is.
+pub(crate) fn prefer_large_pages<T>(list: &mut Vec<T>) {
+    let bytes = list.capacity() * size_of::<T>();
     if bytes >= NEW {
-        advise_large_pages(start.cast(), bytes);
+        advise_large_pages(list.as_mut_ptr().cast(), bytes);
     }
 }
 
-/// From so many bytes on memory is new: allocators keep smaller pieces that were given back.
+/// From so many bytes on memory is new, and a mapping of its own: allocators keep smaller pieces that were given
+/// back.
 const NEW: usize = 1 << 25;
 
 fn advise_large_pages(start: *mut c_void, bytes: usize) {
-    // It is told of by its first page.
-    let before = start.align_offset(PAGE);
-    if let Some(bytes) = bytes.checked_sub(before).filter(|bytes| *bytes > 0) {
-        let first = start.wrapping_byte_add(before);
-        // SAFETY: the advice changes nothing but how the memory is taken; it is the caller's alone. Where the
-        // system refuses, it is taken as ever.
-        unsafe { libc::madvise(first, bytes, libc::MADV_HUGEPAGE) };
-    }
+    // All of the mapping is of one kind then, as it has to be where it grows.
+    let before = start as usize % PAGE;
+    let first = start.wrapping_byte_sub(before);
+    // SAFETY: the advice changes nothing but how memory is taken that nobody has touched. Where the system
+    // refuses, it is taken as ever.
+    unsafe { libc::madvise(first, before + bytes, libc::MADV_HUGEPAGE) };
 }
 
 /// As advice takes it; where pages are larger, the system refuses what begins between two.

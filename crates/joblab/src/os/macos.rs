@@ -199,7 +199,7 @@ pub(crate) fn folder_of(folder: &OwnedFd) -> io::Result<PathBuf> {
 }
 
 /// The system has no such choice.
-pub(crate) fn prefer_large_pages<T>(_: &mut [MaybeUninit<T>]) {}
+pub(crate) fn prefer_large_pages<T>(_: &mut Vec<T>) {}
 
 /// Gives a socket room for whole batches: it has 8 KB.
 pub(crate) fn widen(socket: &UnixStream) {
@@ -211,7 +211,8 @@ pub(crate) fn widen(socket: &UnixStream) {
     }
 }
 
-/// Lets this process have as many open files as it may: it begins with 256, and a worker takes five.
+/// Lets this process have as many open files as it may: it begins with 256, and a worker takes five,
+/// with long results six.
 pub(crate) fn raise_descriptor_limit() {
     /// More than that the system refuses, whatever it says (OPEN_MAX).
     const MOST: libc::rlim_t = 10240;

@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::ffi::{CStr, c_void};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::mem::MaybeUninit;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -96,7 +95,7 @@ pub(crate) fn open_alone(options: &mut OpenOptions, path: &Path) -> io::Result<F
 pub(crate) fn let_others_open(_: &File) {}
 
 /// Whatever the system does.
-pub(crate) fn prefer_large_pages<T>(_: &mut [MaybeUninit<T>]) {}
+pub(crate) fn prefer_large_pages<T>(_: &mut Vec<T>) {}
 
 pub(crate) fn cpu_of_children() -> Duration {
     Duration::ZERO

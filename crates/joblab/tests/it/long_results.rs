@@ -47,7 +47,11 @@ fn a_worker_that_dies_while_it_sends_one_leaves_nothing() {
         let mut deaths = 0;
         for after in (0..20).map(|n| 500 * n) {
             match parallel.map(last, [after]) {
-                Ok(run) => assert!(run.results[0] == numbers(1 << 20)),
+                Ok(run) => {
+                    assert!(run.results[0] == numbers(1 << 20));
+                    // Its worker ends now.
+                    thread::sleep(Duration::from_millis(50));
+                }
                 Err(error) => {
                     assert!(error.is_worker_death(), "{error}");
                     deaths += 1;

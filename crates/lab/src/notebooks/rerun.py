@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from session import Failure, indent
+from session import Failure, KernelLost, indent
 
 # A cell that takes longer is not run twice in a row, unless that is the machine's doing: then the
 # quickest of the other cells takes a good part of it too.
@@ -33,9 +33,12 @@ async def rerun(session, cells, run):
     long = max(seconds) / LONG_PART
     middle = next(number for number, took in enumerate(seconds) if took >= long)
     after = seconds[middle] / 2
-    while not await session.interrupt(*cells[middle], after):
-        # It was faster than before.
-        after /= 2
+    try:
+        while not await session.interrupt(*cells[middle], after):
+            # It was faster than before.
+            after /= 2
+    except KernelLost as lost:
+        raise Failure(f"cell {middle + 1} of {len(cells)}, interrupted", indent(str(lost))) from None
     # The process that runs cells is new, and alone.
     await assert_no_more_than(session, (1, first[1]), "after an interrupt")
     for number in range(middle + 1):

@@ -178,16 +178,25 @@ class Session(NotebookClient):
         # The interrupt is for the cell, and not for the one that starts the filter.
         await self._listen()
         running = asyncio.ensure_future(self.run(cell, index))
-        done, _ = await asyncio.wait([running], timeout=after)
-        if not done:
-            control = self.kc.control_channel
-            control.send(self.kc.session.msg("interrupt_request", {}))
-            # evcxr has killed the runtime when it answers, be the cell over by then or not.
-            try:
-                await control.get_msg(timeout=STARTUP_SECONDS)
-            except Empty:
-                raise KernelLost("the kernel does not answer") from None
-        await running
+        answer = None
+        try:
+            done, _ = await asyncio.wait([running], timeout=after)
+            if not done:
+                control = self.kc.control_channel
+                control.send(self.kc.session.msg("interrupt_request", {}))
+                # evcxr has killed the runtime when it answers, be the cell over by then or not.
+                answer = asyncio.ensure_future(control.get_msg(timeout=STARTUP_SECONDS))
+                await asyncio.wait([running, answer], return_when=asyncio.FIRST_COMPLETED)
+                # Where the kernel is gone, there will be no answer.
+                if running.done():
+                    running.result()
+                await answer
+            await running
+        except Empty:
+            raise KernelLost("the kernel does not answer") from None
+        finally:
+            for task in filter(None, (running, answer)):
+                task.cancel()
         if not done:
             self._words, self._is_interrupted = None, True
         return not done

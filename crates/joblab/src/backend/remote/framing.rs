@@ -15,7 +15,7 @@ pub(crate) const HEADER: usize = 16;
 /// So much is read ahead: some short frames, or the beginning of a long one. All of it is touched in each
 /// worker, whatever it reads.
 const AHEAD: usize = 1 << 13;
-/// Bodies grow as their bytes come in. This much is taken at once, whatever the header says.
+/// This much memory is taken at once, whatever the header says; when so much has come in, room for the rest.
 const RESERVE: usize = 1 << 16;
 
 /// What a frame says. [`protocol`](super::protocol) has the bodies.
@@ -177,7 +177,7 @@ impl<R: Read> Decoder<R> {
 }
 
 /// Reads until `buffer` holds `length` bytes. Memory is taken for bytes that came in, not for
-/// bytes that were announced. False where a socket that does not block has no more for now.
+/// bytes that were announced: the system gives it as it is written to. False where a socket that does not block has no more for now.
 fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, length: usize) -> Result<bool, Broken> {
     let missing = length - buffer.len();
     if missing == 0 {
@@ -186,7 +186,7 @@ fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, length: usize) -> Result<b
     // Where some have come, the system may be asked for the rest: it takes memory as it is written to.
     let is_short = buffer.len() >= RESERVE && buffer.capacity() < length;
     if is_short && buffer.try_reserve_exact(missing).is_ok() {
-        os::prefer_large_pages(buffer.spare_capacity_mut());
+        os::prefer_large_pages(buffer);
     }
     buffer
         .try_reserve(missing.min(RESERVE))

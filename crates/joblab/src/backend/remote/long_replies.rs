@@ -66,7 +66,7 @@ impl LongReplyReceiver {
                 let length = protocol::read_count(body);
                 // Memory is taken as it is written to. Where there is not so much, it grows.
                 let _ = self.begun.try_reserve_exact(length.unwrap_or(0));
-                os::prefer_large_pages(self.begun.spare_capacity_mut());
+                os::prefer_large_pages(&mut self.begun);
                 length.is_some()
             }
             Kind::Part => {
@@ -167,8 +167,10 @@ mod tests {
         assert!(!incoming.take(Kind::Slot, &place[HEADER..]), "nothing lies there");
         assert!(!incoming.take(Kind::Slot, &[]) && !incoming.take(Kind::Long, &[1]));
         assert!(!incoming.take(Kind::Hello, &[]));
-        // A length that is a lie takes no memory.
-        assert!(incoming.take(Kind::Long, &u64::MAX.to_le_bytes()));
+        // Of a length that is a lie nothing becomes.
+        for lie in [1 << 50, u64::MAX] {
+            assert!(incoming.take(Kind::Long, &lie.to_le_bytes()));
+        }
         assert_eq!(incoming.end(vec![1]), [1]);
     }
 }
