@@ -10,7 +10,7 @@ fn last_words(machine: &Machine) -> [String; 2] {
         let call = Call::of(machine.command(&["test", "mac"]).env("CI", ci));
         assert_eq!(call.succeeded, ci.is_empty(), "{}", call.stderr);
         // Nothing that it could not do is passed over in silence.
-        assert_eq!(call.stderr.contains("\nerror: "), !ci.is_empty(), "{}", call.stderr);
+        assert_eq!(call.stderr.contains("\n== mac FAILED\n"), !ci.is_empty(), "{}", call.stderr);
         call.stderr.lines().last().unwrap().to_owned()
     })
 }
