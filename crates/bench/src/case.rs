@@ -243,11 +243,10 @@ pub(crate) fn all(cpus: usize) -> Vec<Case> {
     for (name, workers, peers) in
         [("threads", Threads, THREADS), ("processes", Processes, PROCESSES)]
     {
-        let title = format!("99 short tasks and a long one somewhere, 2 {name}");
+        let title = format!("99 short tasks and a long one, 2 {name}");
         let work = skewed(workers, false);
         cases.push(case(&format!("skewed-{name}"), &title, work, who::IDEAL, peers));
-        let title =
-            format!("99 short tasks and a long one somewhere, 2 {name}, joblab told the costs");
+        let title = format!("99 short tasks and a long one, 2 {name}, told the costs");
         cases.push(
             case(&format!("costs-{name}"), &title, skewed(workers, true), who::IDEAL, peers)
                 .at_most(Floor::Times(1.05)),

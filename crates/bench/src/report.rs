@@ -150,7 +150,8 @@ pub(crate) fn page(results: &Results) -> String {
          Written by `cargo lab bench` on a machine with {}. The numbers are in [results.json](results.json).\n\n\
          Each number is the median of the repeats, with the least and the most of them behind it; the repeats of all participants took turns. An empty \
          task's time is the whole call's divided by the number of tasks. Python's pools run as many of these as take them half a second, and \
-         procspawn 10,000; their loop is that of the C program, through ctypes. A large argument is an array of numpy there and a vector here. \
+         procspawn 10,000; their loop is that of the C program, through ctypes. A large argument is an array of numpy there and a vector here. The long one of \
+         99 short tasks stands at another place in each round, since some pools are quick where it suits them. \
          A pool that cannot do what a row asks for is not in it: `multiprocessing.Pool`, for one, waits for a dead worker for ever.\n\n\
          ![How long each takes, in multiples of joblab's time](ratios.svg)\n\n\
          | what | joblab | against | best peer |\n| --- | --- | --- | --- |\n",

@@ -78,6 +78,11 @@ pub(crate) fn all() -> Vec<Curve> {
                      others run in between: with more threads than CPUs the caller has its turn among all of them.",
                 ),
                 (
+                    "processes: made, used, closed",
+                    "Each worker that says something has the pool ask about all of them (poll(2)), and each of them says \
+                     at least that it is there and what came of its task.",
+                ),
+                (
                     "processes: a call when warm",
                     "Whoever waits for workers asks the system about each of them every time (poll(2)), and where there \
                      are many on few CPUs, each that is woken has lost its caches to the others.",
