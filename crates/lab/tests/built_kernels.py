@@ -62,7 +62,7 @@ def kernel(joblab, build=None):
 
 
 def folder_of(kernel):
-    return Path(kernel.run('println!("{}", std::env::var("EVCXR_TMPDIR").unwrap());').stdout.strip())
+    return Path(kernel.run('println!("{}", std::env::var("EVCXR_TMPDIR").unwrap());').said().strip())
 
 
 def apart(joblab):
@@ -71,7 +71,7 @@ def apart(joblab):
         for number in range(CELLS):
             sent = [(f"{who} {number}", kernel.send(f'println!("{who} {number}");'))
                     for who, kernel in (("one", one), ("two", other))]
-            wrong += [(text, cell.stdout) for text, cell in sent if cell.read().stdout != f"{text}\n"]
+            wrong += [(text, cell.stdout) for text, cell in sent if cell.said() != f"{text}\n"]
         check(f"{CELLS} cells in each of two kernels say what is theirs", not wrong, wrong)
         folders = folder_of(one), folder_of(other)
         check("each kernel has a folder of its own", len(set(folders)) == 2, folders)
@@ -82,7 +82,7 @@ def many(joblab):
         started = [pool.submit(stack.enter_context, kernel(joblab)) for _ in range(KERNELS)]
         kernels = [it.result() for it in started]
         cells = [kernel.send(f'println!("{{}}", {number} * 2);') for number, kernel in enumerate(kernels)]
-        said = [cell.read().stdout.strip() for cell in cells]
+        said = [cell.said().strip() for cell in cells]
         check("each of the kernels answers", said == [str(2 * n) for n in range(KERNELS)], said)
         folders = {folder_of(kernel) for kernel in kernels}
         check("each kernel has a folder of its own", len(folders) == KERNELS, len(folders))
@@ -131,7 +131,8 @@ def times(joblab):
                 row[name] = cell.idle_at - begun
                 # A pool of rayon's cannot be called from a later cell, which panics.
                 if who.startswith("joblab") and name != "first let":
-                    check(f"{who}: {name}", cell.stdout.strip(), cell.stdout.strip() or cell.settle().stderr)
+                    said = cell.said().strip()
+                    check(f"{who}: {name}", said, said or cell.stderr)
     names = list(row)
     print(f"{'seconds':16}" + "".join(f"{name:>14}" for name in names))
     for who, row in rows.items():
@@ -155,7 +156,7 @@ def in_no_network(joblab):
         it.run(it.setup)
         it.run("let pool = Parallel::new(2);")
         cell = it.run('println!("{:?}", pool.map(|n: u64| n * n, 0..4)?.results);')
-        said = cell.stdout.strip() or cell.settle().stderr
+        said = cell.said().strip() or cell.stderr
         check("a lesson's first cells", said == "[0, 1, 4, 9]", said)
 
 

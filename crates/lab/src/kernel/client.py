@@ -49,7 +49,7 @@ class Cell:
 
     def __init__(self, client, code):
         self.client = client
-        self.stdout = self.stderr = ""
+        self.stdout = self.stderr = self.late = ""
         self.rich = []
         self.idle_at = None
         self.request = client.execute(code)
@@ -65,7 +65,11 @@ class Cell:
         if message["parent_header"].get("msg_id") != self.request:
             return
         if kind == "stream" and content["name"] == "stdout":
-            self.stdout += content["text"] if self.idle_at is None else "(after the cell's end)"
+            if self.idle_at is None:
+                self.stdout += content["text"]
+            else:
+                self.stdout += "(after the cell's end)"
+                self.late += content["text"]
         elif kind == "stream":
             # evcxr sends the last of stderr after the cell's end, whoever wrote it.
             self.stderr += content["text"]
@@ -75,6 +79,11 @@ class Cell:
             self.idle_at = time.monotonic()
         elif kind in ("execute_result", "display_data"):
             self.rich.append(content["data"])
+
+    def said(self):
+        """What the cell printed all at once, which evcxr sends after the cell's end now and then."""
+        self.read().wait(lambda cell: cell.stdout)
+        return self.late or self.stdout
 
     def settle(self):
         """Takes what comes after the cell's end."""
