@@ -160,8 +160,8 @@ def mistakes(kernel):
         said = COLOUR.sub("", cell.stderr)
         check(name, told(cell), next(iter(said.splitlines()), "nothing") if told(cell) else said)
         cell = kernel.run(right)
-        good = cell.stdout.strip() == wanted
-        check(f"{name}, mended", good, wanted if good else cell.stdout + cell.settle().stderr)
+        said = cell.said().strip()
+        check(f"{name}, mended", said == wanted, said or cell.stderr)
     readme = (Path(kernel.joblab) / "README.md").read_text(encoding="utf-8")
     for words in IN_README:
         check(f"README has: {words}", words in readme, "what to do")
@@ -175,8 +175,8 @@ def readme(kernel):
     check("README's cells", len(cells) == 2, len(cells))
     for code, wanted in zip(cells, [r"\d+ CPUs", re.escape("[5.0]")]):
         cell = kernel.run(code.replace("/where/it/is/crates/joblab", kernel.joblab))
-        good = re.fullmatch(wanted, cell.stdout.strip())
-        check(code.splitlines()[-1], good, cell.stdout.strip() if good else cell.settle().stderr)
+        said = cell.said().strip()
+        check(code.splitlines()[-1], re.fullmatch(wanted, said), said or cell.stderr)
 
 
 def main(joblab, scenario):
