@@ -11,7 +11,7 @@ pub(crate) use self::attachments::{
     Attached, Attachments, Files, add_files, attached_from, collecting, with_attachments,
     with_files,
 };
-pub(crate) use self::lane::{Filled, Lane, Place, SLOT, Taken};
+pub(crate) use self::lane::{Filled, Lane, Place, SLOT, Taken, Told};
 pub use self::slice::{Part, SharedSlice, Whole};
 pub(crate) use self::words::Words;
 pub(crate) use crate::os::Segment;

@@ -43,9 +43,7 @@ def says(kernel, what, code, expected):
     """Runs a cell and checks all that it prints to stdout."""
     cell = kernel.run(code)
     said = cell.stdout.strip()
-    if not re.fullmatch(expected, said):
-        said = cell.said().strip()
-    check(what, re.fullmatch(expected, said), said or cell.stderr.strip())
+    check(what, re.fullmatch(expected, said), said or cell.settle().stderr.strip())
 
 
 def spin(kernel, code="pool.map(spin, 0..3)?;"):

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::point::{ENOUGH, MANY};
 use super::{Curve, Growth, Line, curves, straight};
 use crate::case::Unit;
 use crate::report;
@@ -16,10 +17,12 @@ pub(super) fn page(growth: &Growth) -> String {
     let machine = report::machine(&growth.machine);
     let mut page = format!(
         "# Growth\n\nWritten by `cargo lab bench --growth` on a machine with {machine}. The numbers are in \
-         [growth.json](growth.json). Each point is measured in a process of its own; its time is the least of the repeats that fit into two \
-         seconds. A line *bends* where one \
+         [growth.json](growth.json). Each point is measured in a process of its own; its time is the least of the repeats that fit into {:?}, \
+         or, where these are more than {MANY}, into {:?}. A line *bends* where one \
          more costs over half as much again as at a smaller size; the exponent is fitted to the upper half of \
-         a line's sizes. In the pictures the thin grey line has the slope of what is straight.\n"
+         a line's sizes. In the pictures the thin grey line has the slope of what is straight.\n",
+        ENOUGH,
+        ENOUGH / 4
     );
     if growth.load > growth.machine.cpus as f64 {
         let _ = write!(page, "\n{BUSY}: {:.0} threads wanted a CPU.\n", growth.load);

@@ -31,8 +31,8 @@ pub(super) enum Kind {
 
 /// Repeats go on for so long, or, where there are many, for a quarter of it: for some time a thread stays
 /// where the system has put it, and calls are quick or slow by that.
-const ENOUGH: Duration = Duration::from_secs(2);
-const MANY: usize = 1000;
+pub(super) const ENOUGH: Duration = Duration::from_secs(2);
+pub(super) const MANY: usize = 1000;
 /// The workers of a pool that does not grow.
 const TWO: usize = 2;
 

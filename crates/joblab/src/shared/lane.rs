@@ -112,7 +112,7 @@ impl Filled {
     }
 
     /// Whether nobody has read it yet.
-    pub(crate) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.word().load(Ordering::Relaxed) == self.place.filling
     }
 
@@ -127,6 +127,18 @@ impl Drop for Filled {
         let word = self.word();
         let _ =
             word.compare_exchange(self.place.filling, FREE, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// Places that another process was told of, and has perhaps not read.
+#[derive(Default)]
+pub(crate) struct Told(Vec<Filled>);
+
+impl Told {
+    /// Keeps another one, and those that were not read yet.
+    pub(crate) fn push(&mut self, filled: Filled) {
+        self.0.retain(Filled::is_full);
+        self.0.push(filled);
     }
 }
 

@@ -49,7 +49,7 @@ class Cell:
 
     def __init__(self, client, code):
         self.client = client
-        self.stdout = self.stderr = self.late = ""
+        self.stdout = self.stderr = self.printed = ""
         self.rich = []
         self.idle_at = None
         self.request = client.execute(code)
@@ -65,11 +65,8 @@ class Cell:
         if message["parent_header"].get("msg_id") != self.request:
             return
         if kind == "stream" and content["name"] == "stdout":
-            if self.idle_at is None:
-                self.stdout += content["text"]
-            else:
-                self.stdout += "(after the cell's end)"
-                self.late += content["text"]
+            self.stdout += content["text"] if self.idle_at is None else "(after the cell's end)"
+            self.printed += content["text"]
         elif kind == "stream":
             # evcxr sends the last of stderr after the cell's end, whoever wrote it.
             self.stderr += content["text"]
@@ -81,9 +78,9 @@ class Cell:
             self.rich.append(content["data"])
 
     def said(self):
-        """What the cell printed all at once, which evcxr sends after the cell's end now and then."""
-        self.read().wait(lambda cell: cell.stdout)
-        return self.late or self.stdout
+        """What the cell printed with one call, which evcxr sends after the cell's end now and then."""
+        self.read().wait(lambda cell: cell.printed)
+        return self.printed
 
     def settle(self):
         """Takes what comes after the cell's end."""

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::measure::Moment;
 use crate::notebook::facts::is_evcxr;
 use crate::os::{self, Stream};
-use crate::shared::{Attached, Files, Filled, Lane, Segment};
+use crate::shared::{Attached, Files, Lane, Segment, Told};
 
 /// How many short batches a worker is sent ahead, so that it need not wait.
 const AHEAD: usize = 4;
@@ -63,8 +63,8 @@ pub(super) struct WorkerHandle {
     journal: Option<JournalReader>,
     is_journal_sent: bool,
     is_lane_sent: bool,
-    /// Places in the lane that it was told of, and has perhaps not read.
-    slots: Vec<Filled>,
+    /// Of the pool's lane.
+    told: Told,
     pub(super) long_replies: LongReplyReceiver,
     /// How many batches it has answered.
     pub(super) answered: u64,
@@ -125,7 +125,7 @@ impl WorkerHandle {
                 journal: JournalReader::new().ok(),
                 is_journal_sent: false,
                 is_lane_sent: false,
-                slots: Vec::new(),
+                told: Told::default(),
                 long_replies: LongReplyReceiver::default(),
                 answered: 0,
                 images_sent: 0,
@@ -234,8 +234,7 @@ impl WorkerHandle {
                 (Ok(Piece::Frame(part)), _) => self.outbox.send(Arc::new(part)),
                 (Ok(Piece::Slot(filled)), Some(_)) => {
                     self.outbox.send(Arc::new(protocol::slot(filled.place())));
-                    self.slots.retain(Filled::is_full);
-                    self.slots.push(filled);
+                    self.told.push(filled);
                 }
                 (Ok(Piece::Attachments(more)), Some(batch)) => {
                     batch.attachments.extend_from_slice(&more);

@@ -177,7 +177,8 @@ impl<R: Read> Decoder<R> {
 }
 
 /// Reads until `buffer` holds `length` bytes. Memory is taken for bytes that came in, not for
-/// bytes that were announced: the system gives it as it is written to. False where a socket that does not block has no more for now.
+/// bytes that were announced: the system gives it as it is written to. False where a socket that does not
+/// block has no more for now.
 fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, length: usize) -> Result<bool, Broken> {
     let missing = length - buffer.len();
     if missing == 0 {

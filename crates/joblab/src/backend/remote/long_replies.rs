@@ -8,14 +8,13 @@ use std::sync::Arc;
 use super::framing::{self, HEADER, Kind};
 use super::{protocol, socket};
 use crate::os;
-use crate::shared::{Filled, Lane, SLOT};
+use crate::shared::{Lane, SLOT, Told};
 
 /// As a worker sends them.
 #[derive(Default)]
 pub(super) struct LongReplySender {
     lane: Option<Arc<Lane>>,
-    /// Places in the lane that the parent was told of, and has perhaps not read.
-    slots: Vec<Filled>,
+    told: Told,
 }
 
 impl LongReplySender {
@@ -36,11 +35,10 @@ impl LongReplySender {
         send(protocol::long(body.len()))?;
         let (parts, last) = body.split_at((body.len() - 1) / SLOT * SLOT);
         for part in parts.chunks(SLOT) {
-            self.slots.retain(Filled::is_full);
             match os::spin(|| lane.put(part)) {
                 Some(filled) => {
                     send(protocol::slot(filled.place()))?;
-                    self.slots.push(filled);
+                    self.told.push(filled);
                 }
                 None => send(framing::frame(Kind::Part, part))?,
             }
@@ -60,7 +58,6 @@ pub(crate) struct LongReplyReceiver {
 impl LongReplyReceiver {
     /// Takes a message that is none by itself; false where it is none of a reply's.
     pub(crate) fn take(&mut self, kind: Kind, body: &[u8]) -> bool {
-        let lane = self.lane.as_ref();
         match kind {
             Kind::Long => {
                 let length = protocol::read_count(body);
@@ -74,7 +71,7 @@ impl LongReplyReceiver {
                 true
             }
             Kind::Slot => {
-                let part = protocol::read_slot(body).and_then(|place| lane?.take(place));
+                let part = protocol::in_lane(self.lane.as_ref(), body);
                 part.map(|part| self.begun.extend_from_slice(&part)).is_some()
             }
             _ => false,

@@ -10,12 +10,13 @@ mod verdict;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::framing::{self, HEADER, Kind};
 use super::images::ImageAddress;
 use crate::codec::Fields;
-use crate::shared::Place;
+use crate::shared::{Lane, Place, Taken};
 
 pub(crate) use self::bridge::{DaskHello, DaskReply, JobHead, list};
 pub(crate) use self::verdict::Verdict;
@@ -171,8 +172,12 @@ pub(crate) fn slot(place: Place) -> Vec<u8> {
     framing::around(Kind::Slot, &[place.slot, place.filling, place.length], &[])
 }
 
-/// The body of [`Kind::Slot`].
-pub(crate) fn read_slot(body: &[u8]) -> Option<Place> {
+/// The part that the body of [`Kind::Slot`] speaks of, if it lies in that lane.
+pub(crate) fn in_lane(lane: Option<&Arc<Lane>>, body: &[u8]) -> Option<Taken> {
+    lane?.take(read_slot(body)?)
+}
+
+fn read_slot(body: &[u8]) -> Option<Place> {
     let mut fields = Fields(body);
     Some(Place { slot: fields.u64()?, filling: fields.u64()?, length: fields.u64()? })
 }

@@ -24,7 +24,7 @@ use crate::error::drop_quietly;
 use crate::measure::Moment;
 use crate::os::startup;
 use crate::os::{self, Interest, MAIN_THREAD};
-use crate::shared::{self, Lane, Taken};
+use crate::shared::{self, Lane};
 
 /// The variable that makes a program a worker.
 pub(crate) const VARIABLE: &str = "JOBLAB_WORKER";
@@ -219,7 +219,7 @@ fn answer_tasks(socket: UnixStream, is_busy: &AtomicBool) -> io::Result<()> {
             // What is left of an argument that was not read to its end.
             Ok(Some((Kind::Part, _))) => files.clear(),
             Ok(Some((Kind::Slot, body))) => {
-                drop(in_lane(lane.as_ref(), &body));
+                drop(protocol::in_lane(lane.as_ref(), &body));
                 files.clear();
             }
             Ok(Some((Kind::Taken, _))) => drop(kept.pop_front()),
@@ -276,18 +276,15 @@ fn next_part(decoder: &mut Decoder<Inlet>, lane: Option<&Arc<Lane>>) -> Option<P
     loop {
         match decoder.next() {
             Ok(Some((Kind::Part, part))) if !part.is_empty() => return Some(PartBytes::Own(part)),
-            Ok(Some((Kind::Slot, body))) => return in_lane(lane, &body).map(PartBytes::InLane),
+            Ok(Some((Kind::Slot, body))) => {
+                return protocol::in_lane(lane, &body).map(PartBytes::InLane);
+            }
             Ok(Some((Kind::Files, body))) => {
                 shared::add_files(decoder.get_mut().0.take_files(&body)?);
             }
             _ => return None,
         }
     }
-}
-
-/// A part that lies in the pool's lane.
-fn in_lane(lane: Option<&Arc<Lane>>, body: &[u8]) -> Option<Taken> {
-    lane?.take(protocol::read_slot(body)?)
 }
 
 /// Runs the batch in a frame's body and writes the reply's.
